@@ -1,0 +1,17 @@
+"""CyberSift backup console: one Django app, cut into packages by subject.
+
+Stairs, top first. A package imports only from lower lines; neighbours on a line do not know each other.
+
+    worker  web             what runs in the background; what surrounds every page
+    dashboard  evidence     pages only: the overview; the audit log
+    snapshots               what is protected, and the snapshots that came of it
+    repositories            where Elasticsearch keeps snapshots
+    clusters                one Elasticsearch or OpenSearch each
+    runs                    how work survives: run, step, turn, claim, lease, fence
+    accounts                people: sign-in, roles, step-up
+    audit                   the ledger: act(), record(), the chain
+    access                  who may do what; sealed secrets
+    gateways  listing  templatetags     the outside world; lists; what templates use
+
+Inside a package: urls -> views -> forms, services, models; steps -> services, models, gateways.
+"""

@@ -1,0 +1,69 @@
+"""Every action that an entry may name. A closed list: ``record()`` refuses others.
+
+An action is ``<noun>.<past participle>``. The sentence is what a person reads; it may use ``{actor}`` and
+``{object}``. Grave actions get a checkpoint within a second.
+"""
+
+from typing import NamedTuple
+
+INFO, NOTICE, GRAVE = 1, 2, 3
+
+
+class Action(NamedTuple):
+    """``kind`` groups actions in the filter of the log page."""
+
+    kind: str
+    severity: int
+    sentence: str
+
+
+ACTIONS: dict[str, Action] = {
+    # sign-in and access
+    "person.signed_in": Action("Sign-in", INFO, "{actor} signed in"),
+    "person.signed_out": Action("Sign-in", INFO, "{actor} signed out"),
+    "sign_in.failed": Action("Sign-in", NOTICE, "Sign-in as {object} failed"),
+    "sign_in.throttled": Action("Sign-in", NOTICE, "Sign-in as {object} was refused after too many tries"),
+    "step_up.passed": Action("Sign-in", INFO, "{actor} gave the password again"),
+    "step_up.failed": Action("Sign-in", NOTICE, "{actor} gave a wrong password again"),
+    "session.expired": Action("Sign-in", INFO, "The session of {object} ended by itself"),
+    "access.denied": Action("Access", NOTICE, "{actor} was denied {object}"),
+    # people
+    "person.added": Action("People", GRAVE, "{actor} added {object}"),
+    "person.changed": Action("People", NOTICE, "{actor} changed {object}"),
+    "person.deactivated": Action("People", GRAVE, "{actor} deactivated {object}"),
+    "person.reactivated": Action("People", GRAVE, "{actor} reactivated {object}"),
+    "roles.changed": Action("People", GRAVE, "{actor} changed the roles of {object}"),
+    "password.changed": Action("People", NOTICE, "{actor} changed their password"),
+    "password.reset": Action("People", GRAVE, "{actor} set a one-time password for {object}"),
+    # configuration
+    "cluster.added": Action("Configuration", NOTICE, "{actor} added cluster {object}"),
+    "cluster.changed": Action("Configuration", NOTICE, "{actor} changed cluster {object}"),
+    "cluster.tested": Action("Configuration", INFO, "{actor} tested the credentials of cluster {object}"),
+    "credential.saved": Action("Configuration", GRAVE, "{actor} saved a credential of {object}"),
+    "credential.promoted": Action("Configuration", NOTICE, "A checked credential of {object} is in use now"),
+    "credential.refused": Action("Configuration", NOTICE, "A saved credential of {object} was refused"),
+    "repository.requested": Action("Configuration", NOTICE, "{actor} asked to register repository {object}"),
+    "repository.registered": Action("Configuration", NOTICE, "Repository {object} was registered"),
+    "repository.refused": Action("Configuration", NOTICE, "Repository {object} was not registered"),
+    "repository.verified": Action("Configuration", INFO, "Repository {object} was verified"),
+    "profile.added": Action("Configuration", NOTICE, "{actor} added profile {object}"),
+    "profile.changed": Action("Configuration", NOTICE, "{actor} changed profile {object}"),
+    # runs
+    "run.queued": Action("Runs", INFO, "{actor} started {object}"),
+    "run.running": Action("Runs", INFO, "Work began on {object}"),
+    "run.succeeded": Action("Runs", INFO, "{object} succeeded"),
+    "run.partial": Action("Runs", NOTICE, "{object} ended incomplete"),
+    "run.failed": Action("Runs", NOTICE, "{object} failed"),
+    "run.cancelled": Action("Runs", NOTICE, "{object} was cancelled"),
+    "run.cancel_requested": Action("Runs", NOTICE, "{actor} asked to cancel {object}"),
+    "credential.used": Action("Runs", NOTICE, "The restricted credential was used for {object}"),
+    "snapshot.verified": Action("Backups", INFO, "Snapshot {object} was read back and verified"),
+    "snapshot.deleted": Action("Backups", GRAVE, "Snapshot {object} was deleted"),
+    # the log and the console itself
+    "log.viewed": Action("Log", INFO, "{actor} looked at {object}"),
+    "log.exported": Action("Log", NOTICE, "{actor} exported {object}"),
+    "log.verified": Action("Log", INFO, "The chain of the log was verified"),
+    "log.broken": Action("Log", GRAVE, "The chain of the log does not verify"),
+    "console.initialised": Action("Console", GRAVE, "The console was set up"),
+    "console.started": Action("Console", INFO, "The service started on {object}"),
+}

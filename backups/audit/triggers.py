@@ -1,0 +1,137 @@
+"""Triggers that make the ledger append-only in the database itself, on SQLite and PostgreSQL.
+
+Installed after every ``migrate`` (SQLite loses triggers when Django rebuilds a table), checked at start and by
+``verify``. They stop mistakes and applications; whoever owns the database can drop them, which the chain, the MAC
+and the checkpoints then show. Only the tests (around a flush) take them off.
+"""
+
+from django.db import connection, transaction
+
+from .models import AuditEntry, AuditHead, Checkpoint
+
+ENTRY, HEAD, CHECKPOINT = (model._meta.db_table for model in (AuditEntry, AuditHead, Checkpoint))
+
+_REFUSE = "the audit trail is append-only"
+
+
+def _sqlite_keep(table: str, event: str) -> str:
+    return (
+        f"CREATE TRIGGER {table}_no_{event.lower()} BEFORE {event} ON {table} "
+        f"BEGIN SELECT RAISE(ABORT, '{_REFUSE}'); END"
+    )
+
+
+SQLITE = {
+    f"{ENTRY}_no_update": _sqlite_keep(ENTRY, "UPDATE"),
+    f"{ENTRY}_no_delete": _sqlite_keep(ENTRY, "DELETE"),
+    f"{CHECKPOINT}_no_update": _sqlite_keep(CHECKPOINT, "UPDATE"),
+    f"{CHECKPOINT}_no_delete": _sqlite_keep(CHECKPOINT, "DELETE"),
+    f"{HEAD}_no_delete": _sqlite_keep(HEAD, "DELETE"),
+    # INSERT OR REPLACE deletes without firing DELETE triggers, so a row in the wrong place is refused on its way in.
+    f"{ENTRY}_in_order": (
+        f"CREATE TRIGGER {ENTRY}_in_order BEFORE INSERT ON {ENTRY} "
+        f"WHEN NEW.seq <> (SELECT seq + 1 FROM {HEAD} WHERE id = 1) "
+        f"OR NEW.prev <> (SELECT digest FROM {HEAD} WHERE id = 1) "
+        f"OR NOT EXISTS (SELECT 1 FROM {HEAD} WHERE id = 1) "
+        f"BEGIN SELECT RAISE(ABORT, 'audit entry out of order'); END"
+    ),
+    f"{HEAD}_once": (
+        f"CREATE TRIGGER {HEAD}_once BEFORE INSERT ON {HEAD} "
+        f"WHEN NEW.id <> 1 OR NEW.seq <> 0 OR EXISTS (SELECT 1 FROM {HEAD}) OR EXISTS (SELECT 1 FROM {ENTRY}) "
+        f"BEGIN SELECT RAISE(ABORT, '{_REFUSE}'); END"
+    ),
+    f"{HEAD}_forward": (
+        f"CREATE TRIGGER {HEAD}_forward BEFORE UPDATE ON {HEAD} "
+        f"WHEN NEW.id <> 1 OR NEW.seq <> OLD.seq + 1 OR NOT EXISTS (SELECT 1 FROM {ENTRY} e "
+        f"WHERE e.seq = NEW.seq AND e.digest = NEW.digest AND e.prev = OLD.digest) "
+        f"BEGIN SELECT RAISE(ABORT, 'the head of the audit trail moves one entry at a time'); END"
+    ),
+    f"{CHECKPOINT}_once": (
+        f"CREATE TRIGGER {CHECKPOINT}_once BEFORE INSERT ON {CHECKPOINT} "
+        f"WHEN EXISTS (SELECT 1 FROM {CHECKPOINT} WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, '{_REFUSE}'); END"
+    ),
+}
+
+POSTGRESQL_FUNCTIONS = (
+    f"""CREATE OR REPLACE FUNCTION backups_audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE EXCEPTION '{_REFUSE}' USING ERRCODE = 'insufficient_privilege'; END $$""",
+    f"""CREATE OR REPLACE FUNCTION backups_audit_in_order() RETURNS trigger LANGUAGE plpgsql AS $$
+    DECLARE head {HEAD}%ROWTYPE;
+    BEGIN
+      SELECT * INTO head FROM {HEAD} WHERE id = 1 FOR UPDATE;
+      IF NOT FOUND OR NEW.seq <> head.seq + 1 OR NEW.prev <> head.digest THEN
+        RAISE EXCEPTION 'audit entry out of order'; END IF;
+      RETURN NEW;
+    END $$""",
+    f"""CREATE OR REPLACE FUNCTION backups_audit_forward() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      IF NEW.id <> 1 OR NEW.seq <> OLD.seq + 1 OR NOT EXISTS (SELECT 1 FROM {ENTRY} e
+         WHERE e.seq = NEW.seq AND e.digest = NEW.digest AND e.prev = OLD.digest) THEN
+        RAISE EXCEPTION 'the head of the audit trail moves one entry at a time'; END IF;
+      RETURN NEW;
+    END $$""",
+    f"""CREATE OR REPLACE FUNCTION backups_audit_once() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      IF NEW.id <> 1 OR NEW.seq <> 0 OR EXISTS (SELECT 1 FROM {HEAD}) OR EXISTS (SELECT 1 FROM {ENTRY}) THEN
+        RAISE EXCEPTION '{_REFUSE}'; END IF;
+      RETURN NEW;
+    END $$""",
+)
+
+# name -> (table, when, function)
+POSTGRESQL = {
+    f"{ENTRY}_no_change": (ENTRY, "BEFORE UPDATE OR DELETE", "ROW", "refuse"),
+    f"{ENTRY}_no_truncate": (ENTRY, "BEFORE TRUNCATE", "STATEMENT", "refuse"),
+    f"{ENTRY}_in_order": (ENTRY, "BEFORE INSERT", "ROW", "in_order"),
+    f"{HEAD}_once": (HEAD, "BEFORE INSERT", "ROW", "once"),
+    f"{HEAD}_forward": (HEAD, "BEFORE UPDATE", "ROW", "forward"),
+    f"{HEAD}_no_delete": (HEAD, "BEFORE DELETE", "ROW", "refuse"),
+    f"{HEAD}_no_truncate": (HEAD, "BEFORE TRUNCATE", "STATEMENT", "refuse"),
+    f"{CHECKPOINT}_no_change": (CHECKPOINT, "BEFORE UPDATE OR DELETE", "ROW", "refuse"),
+    f"{CHECKPOINT}_no_truncate": (CHECKPOINT, "BEFORE TRUNCATE", "STATEMENT", "refuse"),
+}
+
+
+def install() -> None:
+    """Put every trigger in place, and the one head row. Safe to repeat."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            _install_postgresql(cursor)
+        else:
+            for name, sql in SQLITE.items():
+                cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
+                cursor.execute(sql)
+        if not AuditHead.objects.filter(pk=1).exists():
+            AuditHead.objects.create(pk=1)
+
+
+def remove() -> None:
+    """Take the triggers off. For the tests' flush only."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        for name in SQLITE if connection.vendor == "sqlite" else POSTGRESQL:
+            on = "" if connection.vendor == "sqlite" else f" ON {POSTGRESQL[name][0]}"
+            cursor.execute(f"DROP TRIGGER IF EXISTS {name}{on}")
+
+
+def missing() -> list[str]:
+    """Names of triggers that are not in place, not enabled, or not ours any more."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            # 'A' = ENABLE ALWAYS: session_replication_role cannot skip it.
+            cursor.execute("SELECT tgname FROM pg_trigger WHERE tgenabled = 'A'")
+            found = {row[0] for row in cursor.fetchall()}
+            return sorted(set(POSTGRESQL) - found)
+        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        found = dict(cursor.fetchall())
+        return sorted(name for name, sql in SQLITE.items() if found.get(name) != sql)
+
+
+def _install_postgresql(cursor) -> None:
+    for sql in POSTGRESQL_FUNCTIONS:
+        cursor.execute(sql)
+    for name, (table, when, level, function) in POSTGRESQL.items():
+        cursor.execute(f"DROP TRIGGER IF EXISTS {name} ON {table}")
+        cursor.execute(
+            f"CREATE TRIGGER {name} {when} ON {table} FOR EACH {level} EXECUTE FUNCTION backups_audit_{function}()"
+        )
+        cursor.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")

@@ -1,0 +1,50 @@
+"""How the chain stands, in words: from what the worker's looks found and the checkpoints it signed."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Max
+from django.utils import timezone
+
+from backups.audit import watch
+from backups.audit.models import Checkpoint, Verification
+
+
+@dataclass(frozen=True)
+class ChainState:
+    """``kind``: unchecked, intact or broken. ``checked_at`` is None before the first look."""
+
+    kind: str
+    checked_at: datetime | None = None
+    intact_until: int = 0
+    proven_until: int = 0
+    checkpoint_at: datetime | None = None
+    problem: str = ""
+    first_bad: int | None = None
+    late: bool = False
+    checkpoint_late: bool = False
+
+
+def chain_state() -> ChainState:
+    now = timezone.now()
+    last = watch.newest()
+    checkpoint = Checkpoint.objects.order_by("-at").first()
+    checkpoint_limit = now - timedelta(seconds=3 * settings.CHECKPOINT_SECONDS)
+    facts = {
+        "checkpoint_at": checkpoint and checkpoint.at,
+        "proven_until": checkpoint.seq if checkpoint else 0,
+        "checkpoint_late": checkpoint is None or checkpoint.at < checkpoint_limit,
+    }
+    if last is None:
+        return ChainState("unchecked", **facts)
+    facts |= {"checked_at": last.at, "late": last.at < now - 3 * watch.EVERY}
+    if last.problem:
+        return ChainState("broken", problem=last.problem, first_bad=last.first_bad, **facts)
+    return ChainState("intact", intact_until=_intact_until(last), **facts)
+
+
+def _intact_until(last: Verification) -> int:
+    """While all entries are being checked again from the first one, what was checked before still counts."""
+    lately = Verification.objects.filter(at__gt=last.at - watch.WHOLE_EVERY, problem="")
+    return lately.aggregate(newest=Max("seq"))["newest"] or 0

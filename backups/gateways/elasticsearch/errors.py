@@ -1,0 +1,67 @@
+"""What can go wrong between the console and Elasticsearch.
+
+``message`` is for people: what happened, why, what to do. ``detail`` is the server's own text, cut to its
+deepest cause; it never holds credentials.
+"""
+
+
+class GatewayError(Exception):
+    """Anything that kept a call from doing what it should."""
+
+    def __init__(self, message: str, detail: str = ""):
+        super().__init__(message, detail)
+        self.message = message
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Unreachable(GatewayError):
+    """Nothing was done: no connection was made, or a read got no answer."""
+
+
+class OutcomeUnknown(GatewayError):
+    """A write left, and what came of it is not known. Look; never send it again."""
+
+
+class Untrusted(GatewayError):
+    """The server's certificate does not prove that it is the server we want. Nothing was sent."""
+
+
+class NotElasticsearch(GatewayError):
+    """Something answered, but not as Elasticsearch would."""
+
+
+class Answered(GatewayError):
+    """Elasticsearch refused, and said why. Nothing was changed by the call."""
+
+    def __init__(self, message: str, detail: str = "", *, status: int = 0, type: str = "", reason: str = ""):
+        super().__init__(message, detail)
+        self.status = status
+        self.type = type
+        self.reason = reason
+
+
+class BadCredential(Answered):
+    """The user name or the password was refused (401)."""
+
+
+class Forbidden(Answered):
+    """The user may not do this (403). ``action`` is the server's name for what was refused."""
+
+    def __init__(self, message: str, detail: str = "", *, action: str = "", **answer):
+        super().__init__(message, detail, **answer)
+        self.action = action
+
+
+class NotFound(Answered):
+    """The snapshot, repository or index does not exist."""
+
+
+class Taken(Answered):
+    """The name exists already, or is being made at this moment."""
+
+
+class Refused(Answered):
+    """Any other refusal."""

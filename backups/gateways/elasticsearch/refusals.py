@@ -1,0 +1,116 @@
+"""Refusals of Elasticsearch in the words of an administrator: what happened, why, what to do.
+
+The texts on the left were seen on real servers; they are matched anywhere in the answer, because versions put
+different things before and after them.
+"""
+
+import json
+
+from .call import Call
+
+SENTENCES = (
+    (
+        "because this setting is empty",
+        "The location was refused: no directory is allowed for backups. Add path.repo with the directory to "
+        "elasticsearch.yml on every node, and restart the nodes.",
+    ),
+    (
+        "doesn't match any of the locations specified by path.repo",
+        "The location was refused: it is outside the directories that the nodes allow. Choose one below "
+        "them, or add the directory to path.repo in elasticsearch.yml on every node and restart the nodes.",
+    ),
+    (
+        "is not accessible on",
+        "A node cannot write to the repository's directory. Make it writable for the account that runs "
+        "Elasticsearch, and check that every node sees the same storage there.",
+    ),
+    (
+        "failed to create blob container",
+        "A node cannot create files in the repository's directory. Make it writable for the account that "
+        "runs Elasticsearch.",
+    ),
+    (
+        "repository type [",
+        "The cluster does not know this type of repository. Install the plugin on every node, or choose another.",
+    ),
+    (
+        "repository is readonly",
+        "The repository is registered as read-only. Choose another, or register it again without readonly.",
+    ),
+    (
+        "readonly repository",
+        "The repository is registered as read-only. Choose another, or register it again without readonly.",
+    ),
+    (
+        "concurrent modification of the index-N file",
+        "Another cluster has written to this repository. Only one may: register it as read-only on the other "
+        "one, then remove it here and register it again.",
+    ),
+    (
+        "has been disabled to prevent data corruption",
+        "Elasticsearch has stopped using this repository, because something else has changed its files. Make "
+        "sure that no other cluster writes there, then remove it and register it again.",
+    ),
+    (
+        "trying to modify or unregister repository",
+        "The repository is in use. Wait until its snapshots and restores are over.",
+    ),
+    (
+        "cannot delete snapshot during a restore",
+        "The snapshot is being restored. Wait until the restore is over.",
+    ),
+    (
+        "Cannot start another operation",
+        "The cluster runs as many snapshots as it allows. Wait until one is over.",
+    ),
+    (
+        "already in-progress",
+        "A snapshot of this name is being made at this moment. Choose another name.",
+    ),
+    (
+        "snapshot with the same name already exists",
+        "The repository already has a snapshot of this name. Choose another name.",
+    ),
+    (
+        "have unassigned primary shards",
+        "Some indices have no active primary shard, so they cannot be saved whole. Repair them, leave them "
+        "out, or allow a partial snapshot.",
+    ),
+    (
+        "Indices don't have primary shards",
+        "Some indices have no active primary shard, so they cannot be saved whole. Repair them, leave them "
+        "out, or allow a partial snapshot.",
+    ),
+    (
+        "metadata must be smaller than",
+        "The notes to be stored with the snapshot are too long. Shorten the reason.",
+    ),
+)
+
+BY_TYPE = {
+    "concurrent_snapshot_execution_exception": (
+        "Another snapshot operation is running, and this cluster allows one at a time. Wait until it is over."
+    ),
+    "repository_missing_exception": (
+        "The repository is not registered on the cluster. Register it again, or choose another."
+    ),
+    "snapshot_missing_exception": "The snapshot is not in the repository. It was deleted, or never made.",
+    "index_not_found_exception": "An index does not exist any more. Look at the choice of indices again.",
+    "invalid_snapshot_name_exception": ("Elasticsearch does not accept the name of the snapshot. Choose another."),
+    "cluster_block_exception": "The cluster is blocked against changes. Remove the block, then try again.",
+    "master_not_discovered_exception": "The cluster has no elected master node. Bring its nodes back first.",
+    "process_cluster_event_timeout_exception": "The cluster is too busy and gave up. Try again later.",
+    "es_rejected_execution_exception": "The cluster is too busy and refused the request. Try again later.",
+    "circuit_breaking_exception": "The cluster is short of memory and refused the request. Try again later.",
+}
+
+
+def sentence(call: Call, error: dict, cause: str) -> str:
+    """One plain sentence or two for this error."""
+    whole = json.dumps(error, ensure_ascii=False)
+    for text, words in SENTENCES:
+        if text in whole:
+            return words
+    if words := BY_TYPE.get(str(error.get("type"))):
+        return words
+    return f"Elasticsearch refused {call.method} {call.target}: {cause or 'it gave no reason'}."

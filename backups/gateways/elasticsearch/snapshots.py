@@ -1,0 +1,219 @@
+"""Snapshots: made, followed, read back and deleted.
+
+The names here are always concrete and the lists of indices never empty: the server takes a date-math name
+that it cannot find again, an empty list for "everything", and a wildcard delete for "all of them".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from .answers import acknowledged, cut, need, unexpected
+from .call import Call
+from .capabilities import Capabilities
+from .client import Client
+from .datemath import check_name
+from .errors import NotFound, Refused
+
+MADE_BY = "cybersift"
+
+
+@dataclass(frozen=True)
+class ShardFailure:
+    """A shard that is not in the snapshot, and why."""
+
+    index: str
+    shard: int
+    node: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class SnapshotFacts:
+    """A snapshot as the repository has it. ``state`` is Elasticsearch's word, in upper case."""
+
+    name: str
+    uuid: str
+    state: str
+    indices: tuple[str, ...]
+    shards_total: int
+    shards_failed: int
+    shards_successful: int
+    started_at: datetime | None
+    ended_at: datetime | None
+    failures: tuple[ShardFailure, ...]
+    metadata: dict
+
+    @property
+    def over(self) -> bool:
+        return self.state != "IN_PROGRESS"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a running snapshot is. Bytes count whole files only, so they are "at least"."""
+
+    shards_total: int
+    shards_done: int
+    shards_failed: int
+    bytes_total: int
+    bytes_done: int
+    files_total: int
+    files_done: int
+
+
+def create_call(
+    repository: str,
+    name: str,
+    indices: Sequence[str],
+    *,
+    run_id: str,
+    global_state: bool,
+    partial: bool,
+    capabilities: Capabilities,
+) -> Call:
+    """Starts a snapshot of exactly these indices. ``run_id`` is how its maker knows it again."""
+    body: dict[str, Any] = {
+        "indices": _exact_indices(indices),
+        "ignore_unavailable": False,
+        "include_global_state": global_state,
+        "partial": partial,
+        "expand_wildcards": "all",
+    }
+    if capabilities.feature_states:
+        # Otherwise the global state brings system indices that nobody chose.
+        body["feature_states"] = ["none"]
+    if capabilities.metadata:
+        body["metadata"] = {"run_id": run_id, "by": MADE_BY}
+    parts = ("_snapshot", _exact(repository), check_name(name))
+    return Call("PUT", parts, {"wait_for_completion": False}, body)
+
+
+def create(client: Client, call: Call, opaque_id: str = "") -> None:
+    """Send what ``create_call`` made. Accepted is not done: the snapshot has to be read back."""
+    if need(call, client.send(call, opaque_id), "accepted", bool) is not True:
+        raise unexpected(call, "it was not accepted")
+
+
+def get_call(repository: str, name: str) -> Call:
+    return Call("GET", ("_snapshot", _exact(repository), _exact(name)))
+
+
+def get(client: Client, repository: str, name: str) -> SnapshotFacts | None:
+    """The snapshot as the repository has it now, or None when there is none of this name."""
+    call = get_call(repository, name)
+    try:
+        found = need(call, client.send(call), "snapshots", list)
+    except NotFound as error:
+        if _absent(error, repository, name):
+            return None
+        raise _damaged(error) if error.type == "snapshot_missing_exception" else error from None
+    if len(found) != 1 or need(call, found[0], "snapshot", str) != name:
+        raise unexpected(call, f"it does not describe the snapshot {name}")
+    return _facts(call, found[0])
+
+
+def progress(client: Client, repository: str, name: str) -> Progress | None:
+    """How far it is, or None when it does not exist. Ask for running ones only: for a finished one the server
+    reads a file for every shard."""
+    call = Call("GET", ("_snapshot", _exact(repository), _exact(name), "_status"))
+    try:
+        found = need(call, client.send(call), "snapshots", list)
+    except NotFound as error:
+        if error.type == "snapshot_missing_exception":
+            return None
+        raise
+    if not found:
+        return None
+    return _progress(call, found[0])
+
+
+def delete_call(repository: str, name: str, capabilities: Capabilities | None = None) -> Call:
+    """Deletes one snapshot; a running one is cancelled. Where the server can, it answers at once and goes
+    on.
+    """
+    params = {"wait_for_completion": False} if capabilities and capabilities.async_delete else {}
+    return Call("DELETE", ("_snapshot", _exact(repository), _exact(name)), params)
+
+
+def delete(client: Client, call: Call, opaque_id: str = "") -> None:
+    """Send what ``delete_call`` made. It is gone when ``get`` says None; a time-out is ``OutcomeUnknown``."""
+    acknowledged(call, client.send(call, opaque_id))
+
+
+def _exact(name: str) -> str:
+    """A name that means one thing only. Found ones may break our own rule, but not these."""
+    if not name or name[0] in "_-<" or any(character in name for character in "*?,"):
+        raise ValueError(f"{name!r} is not the name of one repository, snapshot or index.")
+    return name
+
+
+def _exact_indices(indices: Sequence[str]) -> list[str]:
+    if isinstance(indices, str) or not indices:
+        raise ValueError("A snapshot needs at least one index: an empty list would mean all of them.")
+    return [_exact(name) for name in indices]
+
+
+def _absent(error: NotFound, repository: str, name: str) -> bool:
+    """Without a uuid behind the name the repository knows nothing of it."""
+    return error.type == "snapshot_missing_exception" and f"{repository}:{name}]" in error.reason
+
+
+def _damaged(error: NotFound) -> Refused:
+    """The repository lists the snapshot, but a file of it is gone."""
+    return Refused(
+        "The repository lists the snapshot, but its files are missing from the storage. Somebody removed "
+        "them, or the directory is not the one it was. Check the storage; the snapshot cannot be used.",
+        error.detail,
+        status=error.status,
+        type=error.type,
+        reason=error.reason,
+    )
+
+
+def _facts(call: Call, found: dict) -> SnapshotFacts:
+    shards = found.get("shards") or {}
+    return SnapshotFacts(
+        name=found["snapshot"],
+        uuid=str(found.get("uuid", "")),
+        state=need(call, found, "state", str).upper(),
+        indices=tuple(sorted(need(call, found, "indices", list))),
+        shards_total=shards.get("total", 0),
+        shards_failed=shards.get("failed", 0),
+        shards_successful=shards.get("successful", 0),
+        started_at=_moment(found.get("start_time_in_millis")),
+        ended_at=_moment(found.get("end_time_in_millis")),
+        failures=tuple(_failure(failure) for failure in found.get("failures") or ()),
+        metadata=found.get("metadata") or {},
+    )
+
+
+def _failure(failure: dict) -> ShardFailure:
+    return ShardFailure(
+        index=str(failure.get("index", "")),
+        shard=int(failure.get("shard_id", -1)),
+        node=str(failure.get("node_id") or ""),
+        reason=cut(str(failure.get("reason", ""))),
+    )
+
+
+def _progress(call: Call, found: dict) -> Progress:
+    shards, stats = need(call, found, "shards_stats", dict), need(call, found, "stats", dict)
+    planned = need(call, stats, "incremental", dict)
+    # A finished snapshot has no "processed": everything that was planned is done.
+    done = stats.get("processed") or (planned if found.get("state") == "SUCCESS" else {})
+    return Progress(
+        shards_total=need(call, shards, "total", int),
+        shards_done=need(call, shards, "done", int),
+        shards_failed=need(call, shards, "failed", int),
+        bytes_total=planned.get("size_in_bytes", 0),
+        bytes_done=done.get("size_in_bytes", 0),
+        files_total=planned.get("file_count", 0),
+        files_done=done.get("file_count", 0),
+    )
+
+
+def _moment(milliseconds: Any) -> datetime | None:
+    """None for a running snapshot: the server writes 0."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None

@@ -1,0 +1,39 @@
+"""manage.py up: web and worker in one terminal."""
+
+import os
+import sys
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from backups.access.models import User
+from backups.access.roles import ADMINISTRATOR
+from backups.worker.supervisor import Child, Supervisor
+
+LOOPBACK = ("127.", "localhost", "[::1]")
+
+
+class Command(BaseCommand):
+    help = "Brings the database up to date, then runs web and worker until Ctrl-C."
+
+    def add_arguments(self, parser) -> None:
+        parser.add_argument("--bind", default="127.0.0.1:8000", help="address and port of the web server")
+
+    def handle(self, *args, bind: str, **options) -> None:
+        if not bind.startswith(LOOPBACK) and not settings.HTTPS:
+            raise CommandError("HTTPS=no is for loopback only. Bind to 127.0.0.1, or set HTTPS=yes.")
+        call_command("migrate", verbosity=0, interactive=False)
+        call_command("collectstatic", verbosity=0, interactive=False)
+        if not User.objects.filter(groups__name=ADMINISTRATOR, is_active=True).exists():
+            call_command("init")
+        Supervisor(self._children(bind)).run()
+
+    def _children(self, bind: str) -> list[Child]:
+        # Plain HTTP is for a browser on this machine, where a certificate would prove nothing.
+        environ = {"HTTPS": os.environ.get("HTTPS", "no" if bind.startswith(LOOPBACK) else "yes")}
+        gunicorn = [sys.executable, "-m", "gunicorn", "cybersift_backup_site.wsgi"]
+        config = ["-c", str(settings.BASE_DIR / "deploy" / "gunicorn.conf.py"), "-b", bind]
+        worker = [sys.executable, str(settings.BASE_DIR / "manage.py"), "worker"]
+        self.stderr.write(f"Console on http://{bind}")
+        return [Child("web", gunicorn + config, environ=environ), Child("worker", worker, environ=environ)]

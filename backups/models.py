@@ -1,0 +1,28 @@
+"""Every model of the app, so that Django finds them; each lives in the package of its subject."""
+
+from .access.models import User
+from .accounts.models import SignInTry
+from .audit.models import AuditEntry, AuditHead, Checkpoint, Verification
+from .clusters.models import Cluster, ClusterCredential
+from .repositories.models import Repository
+from .runs.models import Run, RunLogLine, RunStep, WorkerHost
+from .snapshots.models import Snapshot, SnapshotIndex, SnapshotProfile
+
+__all__ = [
+    "AuditEntry",
+    "AuditHead",
+    "Checkpoint",
+    "Cluster",
+    "ClusterCredential",
+    "Repository",
+    "Run",
+    "RunLogLine",
+    "RunStep",
+    "SignInTry",
+    "Snapshot",
+    "SnapshotIndex",
+    "SnapshotProfile",
+    "User",
+    "Verification",
+    "WorkerHost",
+]

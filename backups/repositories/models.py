@@ -1,0 +1,66 @@
+"""A snapshot repository."""
+
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+
+from backups.clusters.models import Cluster
+
+
+class RepositoryState(models.TextChoices):
+    """wanted -> registered | failed; registered -> missing when the cluster does not know it any more."""
+
+    WANTED = "wanted", "Being registered"
+    REGISTERED = "registered", "Registered"
+    FAILED = "failed", "Not registered"
+    MISSING = "missing", "Missing"
+
+
+class Repository(models.Model):
+    """A place that a cluster keeps snapshots in. ``settings`` are Elasticsearch's own (location, compress)."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="repositories")
+    name = models.CharField(max_length=128)
+    type = models.CharField(max_length=20, default="fs")
+    settings = models.JSONField(default=dict)
+    uuid = models.CharField(max_length=40, blank=True)
+    state = models.CharField(max_length=10, choices=RepositoryState, default=RepositoryState.WANTED)
+    message = models.TextField(blank=True)
+    detail = models.TextField(blank=True)
+    nodes = models.JSONField(default=list)
+    verified_at = models.DateTimeField(null=True)
+    registered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["cluster__name", "name"]
+        verbose_name_plural = "repositories"
+        constraints = [
+            models.UniqueConstraint(fields=["cluster", "name"], name="repository_name_once_per_cluster"),
+            models.CheckConstraint(condition=Q(state__in=RepositoryState.values), name="repository_state_is_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.cluster}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("repositories:detail", args=[self.pk])
+
+    @property
+    def failing(self) -> list[str]:
+        """Names of the nodes that could not use it when it was last verified."""
+        return [node["name"] for node in self.nodes if node["state"] == "failed"]
+
+    @property
+    def failing_words(self) -> str:
+        """For the pill: 1 of 5 nodes fails."""
+        failing = len(self.failing)
+        return f"{failing} of {len(self.nodes)} nodes {'fails' if failing == 1 else 'fail'}"
+
+    @property
+    def is_healthy(self) -> bool:
+        """Registered, and every node could write when it was last verified."""
+        return self.state == RepositoryState.REGISTERED and self.verified_at is not None and not self.message
+
+    @property
+    def location(self) -> str:
+        return self.settings.get("location", "")

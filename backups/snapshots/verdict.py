@@ -1,0 +1,58 @@
+"""What a snapshot that ended is worth. Pure: facts in, verdict out.
+
+Elasticsearch answers a create with 200 whatever came of it, so nothing here trusts an answer: the arguments are
+what was read back from the repository afterwards.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from backups.gateways.elasticsearch.indices import IndexFacts
+from backups.gateways.elasticsearch.snapshots import SnapshotFacts
+
+from .models import Counted, SnapshotIndex, SnapshotState
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``state`` is ours; ``sentence`` says it to a person; ``problems`` name shards and indices."""
+
+    state: str
+    sentence: str
+    problems: tuple[str, ...] = ()
+
+
+def judge(found: SnapshotFacts, wanted: Collection[str]) -> Verdict:
+    """Verified, partial or failed, with the names of what is missing."""
+    missing, extra = sorted(set(wanted) - set(found.indices)), sorted(set(found.indices) - set(wanted))
+    problems = [f"{f.index} shard {f.shard}: {f.reason}" for f in found.failures]
+    problems += [f"{name} is not in the snapshot" for name in missing]
+    problems += [f"{name} is in the snapshot although it was not asked for" for name in extra]
+    whole = found.shards_total > 0 and found.shards_failed == 0 and found.shards_successful == found.shards_total
+    if found.state == "SUCCESS" and whole and not problems:
+        return Verdict(
+            SnapshotState.VERIFIED,
+            f"All {found.shards_total} shards of {len(found.indices)} indices were read back.",
+        )
+    if found.state in ("SUCCESS", "PARTIAL") and found.shards_successful:
+        safe = f"{found.shards_successful} of {found.shards_total} shards are safe"
+        return Verdict(SnapshotState.PARTIAL, f"Partial: {safe}. {_first(problems)}", tuple(problems))
+    reason = _first(problems) or "The cluster gave no reason."
+    return Verdict(SnapshotState.FAILED, f"The snapshot failed. {reason}", tuple(problems))
+
+
+def counted(before: SnapshotIndex, after: IndexFacts | None) -> str:
+    """How exactly the documents in the snapshot are known.
+
+    The same sequence numbers before and after mean that nothing was written in between, so the count is exact;
+    otherwise it lies between the two, when both are known and it is the same index.
+    """
+    if after is None or after.uuid != before.uuid or before.documents_before is None or after.documents is None:
+        return Counted.NOT_COUNTED
+    same = after.max_seq_no is not None and list(after.max_seq_no) == before.max_seq_no_before
+    return Counted.EXACT if same and after.documents == before.documents_before else Counted.WITHIN
+
+
+def _first(problems: list[str]) -> str:
+    more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{problems[0]}{more}." if problems else ""

@@ -1,0 +1,168 @@
+"""Pages of snapshots and profiles."""
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from backups.access import role_required
+from backups.listing import paginate
+from backups.runs.check_views import check_fragment
+from backups.runs.services import queue_check
+
+from . import forms, services
+from .models import Snapshot, SnapshotProfile, default_patterns
+
+
+@require_GET
+@role_required("pages.read")
+def snapshot_list(request):
+    filters = forms.SnapshotFilters(request)
+    chosen = dict(filters.chosen)
+    rows = Snapshot.objects.select_related("repository__cluster", "profile", "run")
+    if prefix := chosen.pop("q", ""):
+        rows = rows.filter(name__startswith=prefix)
+    page = paginate(request, rows.filter(**chosen).with_index_count())
+    any_profile = SnapshotProfile.objects.exists()
+    return render(
+        request,
+        "backups/snapshots/list.html",
+        {"page": page, "filters": filters, "any_profile": any_profile, "filtered": bool(filters.chosen)},
+    )
+
+
+@require_GET
+@role_required("pages.read")
+def detail(request, pk):
+    snapshot = _snapshot(pk)
+    return render(
+        request,
+        "backups/snapshots/detail.html",
+        {"snapshot": snapshot, "indices": snapshot.indices.without_mapping()},
+    )
+
+
+@require_GET
+@role_required("pages.read")
+def live(request, pk):
+    snapshot = _snapshot(pk)
+    if snapshot.run and request.GET.get("v") == str(snapshot.run.version):
+        return HttpResponse(status=204)
+    return render(request, "backups/snapshots/_live.html", {"snapshot": snapshot})
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("snapshot.start")
+def start(request):
+    """Start a snapshot of a profile (``?profile=``), or without one."""
+    profile_pk = request.GET.get("profile", "")
+    if profile_pk.isdigit():
+        return _start_profile(request, get_object_or_404(_profiles(), pk=profile_pk))
+    return _start_free(request)
+
+
+def _start_profile(request, profile):
+    form = forms.StartForm(request.POST or None, initial=_start_initial(profile))
+    if request.method == "POST" and form.is_valid():
+        chosen = {name: form.cleaned_data[name] for name in ("name", "reason", "form_key", "seen")}
+        if run := _started(form, services.queue_profile_snapshot, actor=request.user, profile=profile, **chosen):
+            return redirect(run)
+    # What was shown is no longer true after a refusal for that reason: show the profile of now with its digest.
+    context = {"form": form, "profile": profile, "profiles": _profiles(), "seen": profile.digest}
+    return render(request, "backups/snapshots/start.html", context, status=422 if form.is_bound else 200)
+
+
+def _start_free(request):
+    initial = {"form_key": forms.new_form_key(), "patterns": default_patterns(), "name": "<snapshot-{now/d}>"}
+    form = forms.FreeStartForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        chosen = {name: value for name, value in form.cleaned_data.items() if name != "seen"}
+        if run := _started(form, services.queue_snapshot, actor=request.user, **chosen):
+            return redirect(run)
+    context = {"form": form, "profiles": _profiles(), "repositories": forms.registered().exists()}
+    return render(request, "backups/snapshots/start.html", context, status=422 if form.is_bound else 200)
+
+
+def _started(form, verb, **arguments):
+    """The run, or None with the reason in the form."""
+    try:
+        return verb(**arguments)
+    except services.AlreadySent as error:
+        return error.run
+    except services.SnapshotError as error:
+        form.add_error(error.field if error.field in form.fields else None, str(error))
+        return None
+
+
+def _start_initial(profile) -> dict:
+    try:
+        name = services.free_name(profile.repository, profile.name_template, timezone.now())
+    except services.SnapshotError:
+        name = profile.name_template
+    return {"name": name, "form_key": forms.new_form_key(), "seen": profile.digest}
+
+
+@require_POST
+@role_required("snapshot.start")
+def preview(request):
+    """Ask the worker which indices the form's patterns match; answers with the fragment that polls for it."""
+    form = forms.PreviewForm(request.POST)
+    if not form.is_valid():
+        return render(request, "backups/snapshots/_preview_empty.html")
+    repository, patterns = form.cleaned_data["repository"], form.cleaned_data["patterns"]
+    params = {"repository": repository.pk, "patterns": patterns, "template": "backups/snapshots/_preview.html"}
+    run = queue_check("patterns", actor=request.user, form="snapshots:start", params=params)
+    return check_fragment(request, run)
+
+
+@require_GET
+@role_required("pages.read")
+def profiles(request):
+    page = paginate(request, _profiles())
+    return render(request, "backups/snapshots/profiles.html", {"page": page})
+
+
+@require_GET
+@role_required("pages.read")
+def profile(request, pk):
+    found = get_object_or_404(_profiles(), pk=pk)
+    recent = found.snapshots.select_related("run").order_by("-pk")[:10]
+    return render(request, "backups/snapshots/profile.html", {"profile": found, "snapshots": recent})
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("profile.manage")
+def profile_add(request):
+    return _profile_form(request, SnapshotProfile())
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("profile.manage")
+def profile_change(request, pk):
+    return _profile_form(request, get_object_or_404(_profiles(), pk=pk))
+
+
+def _profile_form(request, profile):
+    adding, now = profile.pk is None, profile.digest
+    form = forms.ProfileForm(request.POST or None, instance=profile, initial={"seen": now})
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.save_profile(actor=request.user, profile=form.instance, seen=form.cleaned_data["seen"])
+        except services.SnapshotError as error:
+            form.add_error(error.field if error.field in form.fields else None, str(error))
+        else:
+            messages.success(request, f"Profile {form.instance} {'added' if adding else 'changed'}.")
+            return redirect(form.instance)
+    context = {"form": form, "adding": adding, "repositories": forms.registered().exists(), "seen": now}
+    return render(request, "backups/snapshots/profile_form.html", context, status=422 if form.is_bound else 200)
+
+
+def _snapshot(pk) -> Snapshot:
+    return get_object_or_404(
+        Snapshot.objects.select_related("repository__cluster", "profile", "run__actor").with_index_count(), pk=pk
+    )
+
+
+def _profiles():
+    return SnapshotProfile.objects.select_related("cluster", "repository__cluster")

@@ -1,0 +1,1 @@
+"""What surrounds every page: headers, session age, the shell's navigation, error pages, and the form of the logs."""

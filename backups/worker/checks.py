@@ -1,0 +1,22 @@
+"""The kind ``check``: one look at the outside world for a form, named by ``params["what"]``.
+
+A check never fails as a run: what it found, good or bad, is its result, and the form shows it.
+"""
+
+from backups.clusters import checks as clusters
+from backups.repositories import checks as repositories
+from backups.runs import Done, Turn
+from backups.runs.models import RunState
+from backups.snapshots import checks as snapshots
+
+CHECKS = {
+    "cluster": clusters.check_cluster,
+    "location": repositories.check_location,
+    "patterns": snapshots.check_patterns,
+}
+
+
+def look(turn: Turn) -> Done:
+    """Run the check that the form asked for; each returns what the form shows as a dict."""
+    turn.result = CHECKS[turn.run.params["what"]](turn)
+    return Done(RunState.SUCCEEDED)

@@ -1,0 +1,43 @@
+"""KINDS: every kind of run with its steps. PERIODIC: what the ticker does now and then."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from backups.accounts import sessions, sign_in
+from backups.audit import checkpoints, watch
+from backups.repositories import steps as repositories
+from backups.runs import Kind, Step
+from backups.runs import services as runs
+from backups.runs.models import CHECK
+from backups.snapshots import steps as snapshots
+
+from .checks import look
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        repositories.REGISTER,
+        repositories.VERIFY,
+        snapshots.SNAPSHOT,
+        Kind(CHECK, "Check", (Step("Look", look),)),
+    )
+}
+
+
+class Periodic(NamedTuple):
+    """``work`` runs when ``due`` says so, asked every ``seconds``; it must be safe on several hosts at once."""
+
+    name: str
+    seconds: float
+    work: Callable[[], object]
+    due: Callable[[], bool] = lambda: True
+
+
+PERIODIC = (
+    Periodic("checkpoint", 1, checkpoints.make_checkpoint, checkpoints.checkpoint_due),
+    Periodic("verification", 5, watch.verify_and_remember, watch.verification_due),
+    Periodic("old checks", 600, runs.remove_old_checks),
+    Periodic("old sign-in tries", 600, sign_in.remove_old_tries),
+    Periodic("old sessions", 3600, sessions.remove_old_sessions),
+    Periodic("old verifications", 3600, watch.remove_old_verifications),
+)

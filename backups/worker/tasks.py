@@ -1,0 +1,29 @@
+"""What django-q2 runs. Arguments are numbers only: the queue stores them as pickles."""
+
+import time
+
+from django.conf import settings
+
+from backups.audit.origin import origin_context
+from backups.runs import advance
+
+from . import pulse
+from .kinds import KINDS
+
+BUDGET_SECONDS = 5
+"""A task follows one run for so long; then the ticker rings again, so that no run keeps a worker for itself."""
+
+
+def look_at_run(run_id: int) -> None:
+    """Do the turns of a run that are due, one after the other."""
+    end = time.monotonic() + BUDGET_SECONDS
+    pulse.touch(pulse.TASK)
+    with origin_context(command="worker", host=settings.WORKER_HOST):
+        while (wait := advance(run_id, KINDS)) is not None and time.monotonic() + wait < end:
+            time.sleep(wait)
+            pulse.touch(pulse.TASK)
+
+
+def beat() -> None:
+    """A task that proves that this host's queue still hands out tasks; the supervisor looks at the file's time."""
+    pulse.touch(pulse.TASK)

@@ -1,0 +1,179 @@
+"""Start a real Elasticsearch on this machine: TLS by an authority of its own, two users with few rights.
+
+Everything that a server writes is in its home, which may be used again: data, certificates, passwords and,
+when it is free, the port stay the same. The unpacked server is shared and never written to.
+"""
+
+import base64
+import fcntl
+import json
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.sandbox import guard, packages, unprivileged
+from deploy.sandbox.configuration import configure
+from deploy.sandbox.fetch import unpacked
+from deploy.sandbox.files import write_whole
+from deploy.sandbox.packages import Say
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+SERVERS = CHECKOUT / "var" / "servers"
+VERSION = "8.19.0"
+JAVA = (17, 24)
+# A server for one reader: the quick compiler alone halves the work of a start.
+JVM_OPTIONS = "-Xms512m -Xmx512m -XX:TieredStopAtLevel=1 -XX:-UsePerfData"
+STARTS_WITHIN = 180.0
+
+
+class NotStarted(Exception):
+    """The server ended or did not answer; the message says why and where its log is."""
+
+
+@dataclass
+class Server:
+    """A started server. `process` is its guard: the server ends with it, and with whoever started it."""
+
+    home: Path
+    process: subprocess.Popen
+    path_repo: Path
+    passwords: dict[str, str]
+    log: Path
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port or self._wait_for_port(STARTS_WITHIN)}"
+
+    @property
+    def ca_file(self) -> Path:
+        return self.home / "config" / "certs" / "ca.pem"
+
+    @property
+    def ca_pem(self) -> str:
+        return self.ca_file.read_text()
+
+    @property
+    def everyday(self) -> tuple[str, str]:
+        return "everyday", self.passwords["everyday"]
+
+    @property
+    def restricted(self) -> tuple[str, str]:
+        return "restricted", self.passwords["restricted"]
+
+    @property
+    def superuser(self) -> tuple[str, str]:
+        return "superuser", self.passwords["superuser"]
+
+    def request(self, method: str, path: str, body: bytes | None = None, timeout: float = 60.0) -> dict:
+        """One call as the superuser, for seeding and for the tests' own preparations."""
+        name, password = self.superuser
+        token = base64.b64encode(f"{name}:{password}".encode()).decode()
+        kind = "application/x-ndjson" if path.endswith("_bulk") else "application/json"
+        headers = {"Authorization": f"Basic {token}", "Content-Type": kind}
+        call = urllib.request.Request(self.url + path, body, headers, method=method)  # noqa: S310 https only
+        trusted = urllib.request.HTTPSHandler(context=ssl.create_default_context(cadata=self.ca_pem))
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), trusted)  # never by a proxy
+        with opener.open(call, timeout=timeout) as answer:
+            return json.loads(answer.read() or b"{}")
+
+    def wait_ready(self, timeout: float = STARTS_WITHIN) -> None:
+        """Return when the server answers and every primary shard is there."""
+        end = time.monotonic() + timeout
+        self._wait_for_port(timeout)
+        while True:
+            self._still_running()
+            try:
+                self.request("GET", "/_cluster/health?wait_for_status=yellow&timeout=5s", timeout=15)
+            except (OSError, urllib.error.HTTPError) as error:
+                if time.monotonic() > end:
+                    raise NotStarted(f"Elasticsearch did not become ready in {timeout:.0f} s: {error}") from error
+                time.sleep(0.2)
+            else:
+                return
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+    def _wait_for_port(self, timeout: float) -> int:
+        """The server picks its port itself, so that two that start together cannot pick the same one."""
+        end = time.monotonic() + timeout
+        ports = self.home / "logs" / "http.ports"
+        while not ports.is_file():
+            self._still_running()
+            if time.monotonic() > end:
+                raise NotStarted(f"Elasticsearch did not start in {timeout:.0f} s; its log: {self.log}")
+            time.sleep(0.1)
+        self.port = int(ports.read_text().split()[0].rpartition(":")[2])
+        write_whole(self.home / "port", f"{self.port}\n")
+        return self.port
+
+    def _still_running(self) -> None:
+        if self.process.poll() is not None:
+            raise NotStarted(f"Elasticsearch ended by itself: {_last_error(self.log)} (its log: {self.log})")
+
+
+def start(
+    home: Path,
+    *,
+    version: str = VERSION,
+    servers: Path = SERVERS,
+    path_repo: Path | None = None,
+    http_port: int | None = None,
+    log: Path | None = None,
+    say: Say = print,
+) -> Server:
+    """Start the server of this home and return at once; `wait_ready()` waits for it."""
+    home, path_repo = home.resolve(), (path_repo or home / "repo").resolve()
+    java = packages.java(*JAVA, say)
+    unzipped = unpacked(version, servers.resolve(), say)
+    _wait_until_unused(home)
+    for directory in (home / "data", home / "logs", home / "tmp", path_repo):
+        directory.mkdir(parents=True, exist_ok=True)
+    passwords = configure(home, unzipped, path_repo, http_port)
+    (home / "logs" / "http.ports").unlink(missing_ok=True)
+    command = [*unprivileged.prefix(home, path_repo), str(unzipped / "bin" / "elasticsearch")]
+    log = log or home / "logs" / "server.log"
+    with log.open("wb") as out:
+        process = guard.start(command, cwd=home, env=_environment(home, java), stdout=out, stderr=out)
+    return Server(home, process, path_repo, passwords, log)
+
+
+def _environment(home: Path, java: Path) -> dict[str, str]:
+    """Only what the server needs: no setting of the caller's leaks into it, nothing lands in /tmp."""
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+        "HOME": str(home),
+        "ES_JAVA_HOME": str(java),
+        "ES_PATH_CONF": str(home / "config"),
+        "ES_TMPDIR": str(home / "tmp"),
+        "ES_JAVA_OPTS": JVM_OPTIONS,
+        "CLI_JAVA_OPTS": "-XX:TieredStopAtLevel=1 -XX:-UsePerfData",
+    }
+
+
+def _wait_until_unused(home: Path, timeout: float = 30.0) -> None:
+    """A server whose parent was killed needs a moment to end; it holds its lock on the data until then."""
+    lock = home / "data" / "node.lock"
+    end = time.monotonic() + timeout
+    while lock.is_file():
+        with lock.open("r+") as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except OSError:
+                if time.monotonic() > end:
+                    raise NotStarted(f"Another Elasticsearch is running in {home}.") from None
+        time.sleep(0.2)
+
+
+def _last_error(log: Path) -> str:
+    """The line that explains the end: the first one of an exception, or else the last of all."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    fatal = [line for line in lines if "ERROR" in line or "Exception" in line]
+    return fatal[0][:300] if fatal else (lines or ["no output"])[-1][:300]

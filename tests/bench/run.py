@@ -1,0 +1,50 @@
+"""Benchmarks: the console beside what people use today, in the same run on the same machine.
+
+    python tests/bench/run.py [NAME]
+
+One line a row: name, ours, peer, ratio, bar, ok or short. Medians of interleaved repetitions. Exits 1 when a row is
+short, and when a peer could not be measured.
+"""
+
+import importlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
+
+BENCHMARKS = ("snapshot", "run_list")
+
+
+@dataclass(frozen=True)
+class Row:
+    """``met`` is None when the peer could not be measured."""
+
+    name: str
+    ours: str
+    peer: str
+    ratio: str
+    bar: str
+    met: bool | None
+
+    def __str__(self) -> str:
+        verdict = {True: "ok", False: "short", None: "not measured"}[self.met]
+        return f"{self.name:<34} {self.ours:>12} {self.peer:>12} {self.ratio:>8}  {self.bar:<28} {verdict}"
+
+
+def main() -> None:
+    chosen = [name for name in BENCHMARKS if len(sys.argv) < 2 or name == sys.argv[1]]
+    print(f"{'name':<34} {'ours':>12} {'peer':>12} {'ratio':>8}  bar", flush=True)
+    rows = []
+    for name in chosen:
+        for row in importlib.import_module(f"tests.bench.{name}").rows():
+            rows.append(row)
+            print(row, flush=True)
+    sys.exit(0 if rows and all(row.met for row in rows) else 1)
+
+
+if __name__ == "__main__":
+    # Benchmarks import Row from this module; it must be one module, not __main__ and its twin.
+    from tests.bench import run
+
+    run.main()

@@ -1,0 +1,80 @@
+"""Fixtures of every test: the cast, signed-in browsers, and runs worked on in-process."""
+
+import time
+
+import pytest
+from django.contrib.auth.models import Group
+from django.core.management.commands import flush
+from django.test import Client
+
+from backups.access.gate import STEPPED_UP_AT
+from backups.access.models import User
+from backups.accounts.cast import CAST
+from backups.audit import triggers
+
+pytest_plugins = ["tests.conftest_elasticsearch", "tests.conftest_postgres"]
+
+PASSWORD = "correct horse battery 9"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _flush_with_triggers():
+    """Transactional tests end with a flush, which the triggers rightly refuse: take them off around it, the only
+    place where that is done. Roles and the head of the chain come back by post_migrate."""
+    original = flush.Command.handle
+
+    def handle(self, **options):
+        triggers.remove()
+        try:
+            return original(self, **options)
+        finally:
+            triggers.install()
+
+    flush.Command.handle = handle
+    yield
+    flush.Command.handle = original
+
+
+@pytest.fixture
+def cast(db) -> dict[str, User]:
+    """One person for every role and a second approver, by name."""
+    people = {}
+    for username, name, roles in CAST:
+        person = User.objects.create_user(username, password=PASSWORD, name=name)
+        person.groups.set([Group.objects.get_or_create(name=role)[0] for role in roles])
+        people[username] = person
+    return people
+
+
+@pytest.fixture
+def as_person(cast):
+    """``as_person("operator")`` is a browser in which that person signed in a moment ago."""
+
+    def sign_in(username: str) -> Client:
+        client = Client()
+        client.force_login(cast[username])
+        session = client.session
+        session[STEPPED_UP_AT] = time.time()
+        session.save()
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def run_until_over():
+    """Do every turn of a run in this process, without waiting for what the turns would like to wait for."""
+    from backups.runs import advance
+    from backups.runs.models import Run
+    from backups.worker.kinds import KINDS
+
+    def work(run: Run, turns: int = 60) -> Run:
+        for _ in range(turns):
+            Run.objects.filter(pk=run.pk).update(next_at=None)
+            advance(run.pk, KINDS)
+            run.refresh_from_db()
+            if run.is_over:
+                return run
+        raise AssertionError(f"{run} is still {run.state} after {turns} turns, at step {run.step}")
+
+    return work

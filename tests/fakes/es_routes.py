@@ -1,0 +1,385 @@
+"""The requests that the fake Elasticsearch knows, answered as 8.19.0 answers them."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tests.fakes.es_state import Problem, Repository, Snapshot, no_index
+
+if TYPE_CHECKING:
+    from tests.fakes.elasticsearch import FakeElasticsearch
+
+COMMON = {"filter_path", "pretty", "human", "error_trace", "flat_settings"}
+MULTI = {"expand_wildcards", "ignore_unavailable", "allow_no_indices", "local", "master_timeout"}
+
+
+@dataclass
+class Request:
+    fake: "FakeElasticsearch"
+    user: str
+    path: str
+    params: dict[str, str]
+    body: Any
+    named: dict[str, str] = field(default_factory=dict)
+
+    def flag(self, name: str, default: bool) -> bool:
+        return self.params.get(name, str(default).lower()) in ("true", "")
+
+
+@dataclass(frozen=True)
+class Route:
+    method: str
+    pattern: re.Pattern
+    action: str
+    params: set[str]
+    answer: Callable[[Request], dict]
+
+
+ROUTES: list[Route] = []
+
+
+def route(method: str, pattern: str, action: str = "", params: tuple[str, ...] | set[str] = ()):
+    """Register a handler. ``{name}`` in the pattern is one part of the path."""
+    expression = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern))
+
+    def register(answer):
+        ROUTES.append(Route(method, expression, action, COMMON | set(params), answer))
+        return answer
+
+    return register
+
+
+@route("GET", "/_nodes/_local", "cluster:monitor/nodes/info")
+def local_node(request: Request) -> dict:
+    return _nodes(request.fake, {"build_flavor": "default"})
+
+
+@route("GET", "/_nodes/settings", "cluster:monitor/nodes/info")
+def nodes_settings(request: Request) -> dict:
+    paths = {"data": "/var/lib/es", "logs": "/var/log/es", "home": "/usr/share/es"}
+    if request.fake.path_repo:
+        paths["repo"] = list(request.fake.path_repo)
+    return _nodes(request.fake, {"settings": {"path": paths}})
+
+
+def _nodes(fake: "FakeElasticsearch", more: dict) -> dict:
+    roles = ["data", "ingest", "master"]
+    node = {"name": fake.node_name, "version": fake.version, "roles": roles, **more}
+    return {"cluster_name": fake.name, "nodes": {fake.node_id: node}}
+
+
+@route("GET", "/_cluster/health", "cluster:monitor/health", MULTI | {"level", "timeout"})
+def health(request: Request) -> dict:
+    fake = request.fake
+    shards = sum(index.primaries for index in fake.indices.values() if index.health != "red")
+    lost = sum(index.primaries for index in fake.indices.values() if index.health == "red")
+    answer = {
+        "cluster_name": fake.name,
+        "status": "red" if lost else "green",
+        "timed_out": False,
+        "number_of_nodes": 1,
+        "number_of_data_nodes": 1,
+        "active_primary_shards": shards,
+        "active_shards": shards,
+        "relocating_shards": 0,
+        "initializing_shards": 0,
+        "unassigned_shards": lost,
+        "unassigned_primary_shards": lost,
+        "delayed_unassigned_shards": 0,
+        "number_of_pending_tasks": 0,
+        "number_of_in_flight_fetch": 0,
+        "task_max_waiting_in_queue_millis": 0,
+        "active_shards_percent_as_number": 100.0,
+    }
+    if request.params.get("level") == "indices":
+        answer["indices"] = {name: {"status": index.health} for name, index in fake.indices.items()}
+    return answer
+
+
+@route("GET", "/_cluster/state/version", "cluster:monitor/state", MULTI)
+def state_version(request: Request) -> dict:
+    fake = request.fake
+    return {"cluster_name": fake.name, "cluster_uuid": fake.uuid, "version": 7, "state_uuid": "state"}
+
+
+@route("GET", "/_cluster/state/metadata(?:/{names})?", "cluster:monitor/state", MULTI)
+def state_metadata(request: Request) -> dict:
+    fake = request.fake
+    found = {
+        name: {
+            "state": fake.indices[name].state,
+            "settings": fake.indices[name].settings(),
+            "aliases": sorted(fake.indices[name].aliases),
+        }
+        for name in _chosen(request)
+    }
+    return {"cluster_name": fake.name, "cluster_uuid": fake.uuid, "metadata": {"indices": found}}
+
+
+@route("GET", "/(?:{names}/)?_stats/{metrics}", "indices:monitor/stats", MULTI | {"level", "forbid_closed_indices"})
+def stats(request: Request) -> dict:
+    names = _chosen(request, closed=not request.flag("forbid_closed_indices", True))
+    by_shard = request.params.get("level") == "shards"
+    found = {name: _index_stats(request.fake.indices[name], by_shard) for name in names}
+    shards = sum(request.fake.indices[name].primaries for name in names)
+    return {
+        "_shards": {"total": shards, "successful": shards, "failed": 0},
+        "_all": {"primaries": {}, "total": {}},
+        "indices": found,
+    }
+
+
+def _index_stats(index, by_shard: bool) -> dict:
+    if index.health == "red":
+        return {
+            "uuid": index.uuid,
+            "health": "red",
+            "status": index.state,
+            "primaries": {},
+            "total": {},
+            "shards": {},
+        }
+    primaries = {"docs": {"count": index.documents, "deleted": 0}, "store": {"size_in_bytes": index.bytes}}
+    answer = {"uuid": index.uuid, "health": index.health, "status": index.state, "primaries": primaries}
+    if by_shard:
+        answer["shards"] = {
+            str(shard): [{"routing": {"state": "STARTED", "primary": True}, "seq_no": {"max_seq_no": number}}]
+            for shard, number in enumerate(index.seq_nos)
+        }
+    return answer
+
+
+@route("GET", "/_security/user/_has_privileges")
+def has_privileges(request: Request) -> dict:
+    user = request.fake.users[request.user]
+    cluster = {name: user.has("cluster", name) for name in request.body["cluster"]}
+    index = {
+        pattern: {name: user.has("index", name) for name in wanted["privileges"]}
+        for wanted in request.body["index"]
+        for pattern in wanted["names"]
+    }
+    every = all(cluster.values()) and all(all(found.values()) for found in index.values())
+    answer = {"username": request.user, "has_all_requested": every, "cluster": cluster, "index": index}
+    return answer | {"application": {}}
+
+
+@route("GET", "/_snapshot(?:/{repository})?", "cluster:admin/repository/get", ("local", "master_timeout"))
+def get_repository(request: Request) -> dict:
+    repositories = request.fake.repositories
+    if name := request.named["repository"]:
+        return {name: _repository(request).described()}
+    return {name: repositories[name].described() for name in repositories}
+
+
+@route("PUT", "/_snapshot/{repository}", "cluster:admin/repository/put", ("verify", "timeout", "master_timeout"))
+def put_repository(request: Request) -> dict:
+    fake, name = request.fake, request.named["repository"]
+    kind, settings = request.body["type"], request.body.get("settings", {})
+    if "#" in name:
+        raise Problem(500, "repository_exception", f"[{name}] must not contain '#'")
+    if kind != "fs":
+        raise Problem(500, "repository_exception", f"[{name}] repository type [{kind}] does not exist")
+    location = settings.get("location")
+    if not location:
+        raise _not_created(name, f"[{name}] missing location")
+    if not fake.allows(location):
+        empty = "" if fake.path_repo else " because this setting is empty"
+        why = f"[{name}] location [{location}] doesn't match any of the locations specified by path.repo{empty}"
+        raise _not_created(name, why)
+    if location in fake.unwritable:
+        raise _not_writable(name, location)
+    before = fake.repositories.get(name)
+    if before and any(snapshot.running for snapshot in before.snapshots.values()):
+        raise _in_use(name)
+    fake.repositories[name] = Repository(name, kind, settings, *([before.uuid, before.snapshots] if before else ()))
+    return {"acknowledged": True}
+
+
+def _not_created(name: str, why: str) -> Problem:
+    cause = {"type": "repository_exception", "reason": why}
+    return Problem(500, "repository_exception", f"[{name}] failed to create repository", cause=cause)
+
+
+def _not_writable(name: str, location: str) -> Problem:
+    denied = {"type": "access_denied_exception", "reason": f"{location}/tests-abcdefghijklmnopqrstuv"}
+    cause = {"type": "exception", "reason": "failed to create blob container", "caused_by": denied}
+    reason = f"[{name}] path  is not accessible on master node"
+    problem = Problem(500, "repository_verification_exception", reason, cause=cause)
+    problem.body["error"]["root_cause"] = [{"type": "repository_verification_exception", "reason": reason}]
+    return problem
+
+
+@route("DELETE", "/_snapshot/{repository}", "cluster:admin/repository/delete", ("timeout", "master_timeout"))
+def delete_repository(request: Request) -> dict:
+    repository = _repository(request)
+    if any(snapshot.running for snapshot in repository.snapshots.values()):
+        raise _in_use(repository.name)
+    del request.fake.repositories[repository.name]
+    return {"acknowledged": True}
+
+
+@route("POST", "/_snapshot/{repository}/_verify", "cluster:admin/repository/verify", ("timeout", "master_timeout"))
+def verify_repository(request: Request) -> dict:
+    repository = _repository(request)
+    if repository.settings["location"] in request.fake.unwritable:
+        raise _not_writable(repository.name, repository.settings["location"])
+    return {"nodes": {request.fake.node_id: {"name": request.fake.node_name}}}
+
+
+@route(
+    "PUT",
+    "/_snapshot/{repository}/{snapshot}",
+    "cluster:admin/snapshot/create",
+    ("wait_for_completion", "master_timeout"),
+)
+def create_snapshot(request: Request) -> dict:
+    fake, name = request.fake, request.named["snapshot"]
+    try:
+        snapshot = _new_snapshot(request)
+    except Problem:
+        fake.refused[name] += 1
+        raise
+    fake.accepted[name] += 1
+    repository = fake.repositories[request.named["repository"]]
+    repository.uuid = repository.uuid or "a-repository-uuid-0001"
+    repository.snapshots[name] = snapshot
+    if request.flag("wait_for_completion", False):
+        fake.wait_until(lambda: not snapshot.running)
+        return {"snapshot": snapshot.described(repository.name)}
+    return {"accepted": True}
+
+
+def _new_snapshot(request: Request) -> Snapshot:
+    fake, name, body = request.fake, request.named["snapshot"], request.body or {}
+    metadata = body.get("metadata")
+    if (size := _size(metadata)) > 1024:
+        reason = f"Validation Failed: 1: metadata must be smaller than 1024 bytes, but was [{size}];"
+        raise Problem(400, "action_request_validation_exception", reason)
+    repository = _repository(request)
+    where = f"[{repository.name}:{name}] Invalid snapshot name [{name}], "
+    for wrong, words in ((name != name.lower(), "must be lowercase"), (name[0] == "_", "must not start with '_'")):
+        if wrong:
+            raise Problem(400, "invalid_snapshot_name_exception", where + words)
+    if there := repository.snapshots.get(name):
+        words = "is already in-progress" if there.running else "already exists"
+        raise Problem(400, "snapshot_name_already_in_use_exception", f"{where}snapshot with the same name {words}")
+    indices = {index: fake.indices[index].primaries for index in _asked(fake, body.get("indices"))}
+    red = [index for index in indices if fake.indices[index].health == "red"]
+    if red and not body.get("partial"):
+        raise _unassigned(repository.name, name, red)
+    return fake.new_snapshot(name, indices, metadata, body.get("include_global_state", True))
+
+
+def _asked(fake: "FakeElasticsearch", names: Any) -> list[str]:
+    """An empty list, or none, means all of them: as on the real one."""
+    names = names.split(",") if isinstance(names, str) else names
+    for name in names or ():
+        if name not in fake.indices:
+            raise no_index(name)
+    return list(names or fake.indices)
+
+
+def _unassigned(repository: str, name: str, red: list[str]) -> Problem:
+    reason = (
+        f"[{repository}:{name}] the following indices have unassigned primary shards and cannot be included "
+        f"in a snapshot unless [partial] is set to [true]: {red}; for help see the documentation"
+    )
+    return Problem(500, "snapshot_exception", reason)
+
+
+def _size(metadata: Any) -> int:
+    """As the server counts: its binary form has a few bytes around a text."""
+    return 0 if not metadata else sum(len(key) + len(str(value)) + 7 for key, value in metadata.items())
+
+
+@route(
+    "GET",
+    "/_snapshot/{repository}/{snapshot}",
+    "cluster:admin/snapshot/get",
+    ("verbose", "ignore_unavailable", "master_timeout"),
+)
+def get_snapshot(request: Request) -> dict:
+    described = _snapshot(request).described(request.named["repository"])
+    return {"snapshots": [described], "total": 1, "remaining": 0}
+
+
+@route(
+    "GET",
+    "/_snapshot/{repository}/{snapshot}/_status",
+    "cluster:admin/snapshot/status",
+    ("ignore_unavailable", "master_timeout"),
+)
+def snapshot_status(request: Request) -> dict:
+    return {"snapshots": [_snapshot(request).status(request.named["repository"])]}
+
+
+@route(
+    "DELETE",
+    "/_snapshot/{repository}/{snapshot}",
+    "cluster:admin/snapshot/delete",
+    ("wait_for_completion", "master_timeout"),
+)
+def delete_snapshot(request: Request) -> dict:
+    repository, name = _repository(request), request.named["snapshot"]
+    chosen = list(repository.snapshots) if name == "*" else [name]
+    for one in chosen:
+        snapshot = _snapshot(request, one)
+        snapshot.deleted, snapshot.lingers = True, request.fake.deletes_linger
+        if snapshot.running:
+            snapshot.end("FAILED")  # seen on the real one for some tenths of a second, before it is gone
+        if not snapshot.lingers:
+            del repository.snapshots[one]
+    return {"acknowledged": True}
+
+
+@route("GET", "/{names}", "indices:admin/get", MULTI | {"include_defaults", "features"})
+def get_index(request: Request) -> dict:
+    return {name: _described(request.fake.indices[name]) for name in _chosen(request)}
+
+
+def _described(index) -> dict:
+    return {"aliases": index.aliases, "mappings": index.mapping, "settings": index.settings()}
+
+
+def _repository(request: Request) -> Repository:
+    name = request.named["repository"]
+    if name not in request.fake.repositories:
+        raise Problem(404, "repository_missing_exception", f"[{name}] missing")
+    return request.fake.repositories[name]
+
+
+def _snapshot(request: Request, name: str = "") -> Snapshot:
+    repository, name = _repository(request), name or request.named["snapshot"]
+    snapshot = repository.snapshots.get(name)
+    if snapshot is None:
+        raise Problem(404, "snapshot_missing_exception", f"[{repository.name}:{name}] is missing")
+    if name in request.fake.damaged:
+        reason = f"[{repository.name}:{name}/{snapshot.uuid}] is missing"
+        raise Problem(404, "snapshot_missing_exception", reason)
+    if snapshot.deleted:
+        snapshot.lingers -= 1
+        if snapshot.lingers <= 0:
+            del repository.snapshots[name]
+    return snapshot
+
+
+def _in_use(name: str) -> Problem:
+    reason = f"[{name}] trying to modify or unregister repository that is currently used (snapshot is in progress)"
+    return Problem(409, "repository_conflict_exception", reason)
+
+
+def _chosen(request: Request, closed: bool = True) -> list[str]:
+    """The indices named in the path; without a name, by wildcard as ``expand_wildcards`` says."""
+    indices = request.fake.indices
+    names = (request.named.get("names") or "").split(",") if request.named.get("names") else None
+    if names is None:
+        every = request.params.get("expand_wildcards") == "all"
+        return [name for name, index in indices.items() if every or (index.state == "open" and not index.hidden)]
+    for name in names:
+        if name not in indices and not request.flag("ignore_unavailable", False):
+            raise no_index(name)
+        if name in indices and indices[name].state == "close" and not closed:
+            index = {"index_uuid": indices[name].uuid, "index": name}
+            raise Problem(400, "index_closed_exception", "closed", **index)
+    return [name for name in names if name in indices]

@@ -1,0 +1,257 @@
+"""What the fake Elasticsearch remembers, in the shapes that the real one shows."""
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+GRANTED = {
+    "cluster:monitor/health": ("cluster", "monitor,manage,all"),
+    "cluster:monitor/nodes/info": ("cluster", "monitor,manage,all"),
+    "cluster:monitor/state": (
+        "cluster",
+        "cross_cluster_replication,read_ccr,transport_client,manage_ccr,monitor,manage,all",
+    ),
+    "cluster:admin/repository/get": ("cluster", "monitor_snapshot,create_snapshot,manage,all"),
+    "cluster:admin/repository/put": ("cluster", "manage,all"),
+    "cluster:admin/repository/delete": ("cluster", "manage,all"),
+    "cluster:admin/repository/verify": ("cluster", "manage,all"),
+    "cluster:admin/snapshot/get": ("cluster", "monitor_snapshot,create_snapshot,manage,all"),
+    "cluster:admin/snapshot/status": ("cluster", "monitor_snapshot,create_snapshot,manage,all"),
+    "cluster:admin/snapshot/create": ("cluster", "create_snapshot,manage,all"),
+    "cluster:admin/snapshot/delete": ("cluster", "manage,all"),
+    "indices:monitor/stats": ("index", "monitor,cross_cluster_replication,manage,all"),
+    "indices:admin/get": ("index", "view_index_metadata,manage,all"),
+}
+"""Action to the kind and the names of the privileges that allow it, as 8.19 writes them."""
+
+IMPLIED = {
+    "cluster": {"manage": {"monitor", "monitor_snapshot", "create_snapshot"}, "create_snapshot": set()},
+    "index": {"manage": {"monitor", "view_index_metadata"}},
+}
+
+
+def uuid() -> str:
+    return secrets.token_urlsafe(16)
+
+
+@dataclass
+class User:
+    password: str
+    cluster: frozenset[str] = frozenset()
+    index: frozenset[str] = frozenset()
+    role: str = ""
+
+    def has(self, kind: str, privilege: str) -> bool:
+        held = self.cluster if kind == "cluster" else self.index
+        return privilege in held or any(privilege in IMPLIED[kind].get(name, ()) for name in held)
+
+    def may(self, action: str) -> bool:
+        kind, names = GRANTED[action]
+        return any(self.has(kind, name) for name in names.split(","))
+
+
+@dataclass
+class Index:
+    name: str
+    documents: int = 0
+    primaries: int = 1
+    state: str = "open"
+    hidden: bool = False
+    health: str = "green"
+    aliases: dict[str, dict] = field(default_factory=dict)
+    mapping: dict = field(default_factory=lambda: {"properties": {"@timestamp": {"type": "date"}}})
+    bytes_each: int = 100
+    uuid: str = field(default_factory=uuid)
+    seq_nos: list[int] = field(default_factory=list)
+
+    def __post_init__(self):
+        self.seq_nos = self.seq_nos or [-1] * self.primaries
+        documents, self.documents = self.documents, 0
+        self.write(documents)
+
+    def write(self, documents: int) -> None:
+        for number in range(documents):
+            self.seq_nos[number % self.primaries] += 1
+        self.documents += documents
+
+    @property
+    def bytes(self) -> int:
+        return self.documents * self.bytes_each + 249 * self.primaries
+
+    def settings(self) -> dict:
+        settings = {
+            "routing": {"allocation": {"include": {"_tier_preference": "data_content"}}},
+            "number_of_shards": str(self.primaries),
+            "provided_name": self.name,
+            "creation_date": "1795463183624",
+            "number_of_replicas": "0",
+            "uuid": self.uuid,
+            "version": {"created": "8536000"},
+        }
+        if self.hidden:
+            settings["hidden"] = "true"
+        if self.state == "close":
+            settings["verified_before_close"] = "true"
+        return {"index": settings}
+
+
+@dataclass
+class Snapshot:
+    name: str
+    indices: dict[str, int]
+    """Name to number of primary shards, at the moment of the create."""
+    metadata: Any
+    global_state: bool
+    seconds: float = 0.0
+    held: bool = False
+    outcome: str = "SUCCESS"
+    failures: list[dict] = field(default_factory=list)
+    uuid: str = field(default_factory=uuid)
+    started: float = field(default_factory=time.time)
+    ended: float = 0.0
+    lingers: int = 0
+    """After a delete: how many reads still see it."""
+    deleted: bool = False
+
+    @property
+    def running(self) -> bool:
+        if not self.ended and not self.held and time.time() >= self.started + self.seconds:
+            self.ended = time.time()
+        return not self.ended
+
+    def end(self, outcome: str = "", failures: list[dict] | None = None) -> None:
+        """It is over now, whatever it was told before."""
+        self.outcome = outcome or self.outcome
+        self.failures = self.failures if failures is None else failures
+        self.held, self.ended = False, time.time()
+
+    @property
+    def shards(self) -> int:
+        return sum(self.indices.values())
+
+    def described(self, repository: str) -> dict:
+        running = self.running
+        failed = 0 if running else self._failed()
+        return {
+            "snapshot": self.name,
+            "uuid": self.uuid,
+            "repository": repository,
+            "version_id": 8536000,
+            "version": "8.19.0",
+            "indices": list(self.indices),
+            "data_streams": [],
+            "include_global_state": self.global_state,
+            **({} if self.metadata is None else {"metadata": self.metadata}),
+            "state": "IN_PROGRESS" if running else self.outcome,
+            **({"reason": "it failed"} if not running and self.outcome == "FAILED" else {}),
+            "start_time": _iso(self.started),
+            "start_time_in_millis": int(self.started * 1000),
+            "end_time": _iso(self.ended),
+            "end_time_in_millis": int(self.ended * 1000),
+            "duration_in_millis": 0 if running else int((self.ended - self.started) * 1000),
+            "failures": [] if running else self.failures,
+            "shards": {
+                "total": self.shards,
+                "failed": failed,
+                "successful": 0 if running else self.shards - failed,
+            },
+            "feature_states": [],
+        }
+
+    def status(self, repository: str) -> dict:
+        """The answer of ``_status``, which says SUCCESS for PARTIAL too."""
+        stats = self._stats()
+        return {
+            "snapshot": self.name,
+            "repository": repository,
+            "uuid": self.uuid,
+            "state": "STARTED" if self.running else "SUCCESS",
+            "include_global_state": self.global_state,
+            "shards_stats": self._shards_stats(self.shards, self._failed()),
+            "stats": stats,
+            "indices": {name: self._index_status(count) for name, count in self.indices.items()},
+        }
+
+    def _failed(self) -> int:
+        return self.shards if self.outcome == "FAILED" else len(self.failures)
+
+    def _index_status(self, shards: int) -> dict:
+        shard = {"stage": "STARTED" if self.running else "DONE", "stats": self._stats()}
+        if self.running:
+            shard["node"] = "the-only-node"
+        return {
+            "shards_stats": self._shards_stats(shards, 0),
+            "stats": self._stats(),
+            "shards": {str(number): shard for number in range(shards)},
+        }
+
+    def _shards_stats(self, total: int, failed: int) -> dict:
+        started = total if self.running else 0
+        failed = 0 if self.running else failed
+        counts = {"initializing": 0, "started": started, "finalizing": 0}
+        return counts | {"done": total - started - failed, "failed": failed, "total": total}
+
+    def _stats(self) -> dict:
+        whole = {"file_count": 4 * self.shards, "size_in_bytes": 1000 * self.shards}
+        stats = {"incremental": whole}
+        if self.running:
+            stats["processed"] = {"file_count": self.shards, "size_in_bytes": 250 * self.shards}
+        times = {"start_time_in_millis": int(self.started * 1000), "time_in_millis": 0}
+        return stats | {"total": whole} | times
+
+
+@dataclass
+class Repository:
+    name: str
+    type: str
+    settings: dict
+    uuid: str = ""
+    snapshots: dict[str, Snapshot] = field(default_factory=dict)
+
+    def described(self) -> dict:
+        settings = {
+            key: str(value).lower() if isinstance(value, bool) else value for key, value in self.settings.items()
+        }
+        return {"type": self.type, **({"uuid": self.uuid} if self.uuid else {}), "settings": settings}
+
+
+class Problem(Exception):
+    """A refusal in the shape of the real one."""
+
+    def __init__(self, status: int, type: str, reason: str, *, cause: dict | None = None, **more):
+        super().__init__(reason)
+        self.status = status
+        self.product = type != "security_exception"
+        error = {"type": type, "reason": reason, **more}
+        root = cause or error
+        self.body: Mapping = {
+            "error": {"root_cause": [root], **error, **({"caused_by": cause} if cause else {})},
+            "status": status,
+        }
+
+
+def no_index(name: str) -> Problem:
+    more = {"resource.type": "index_or_alias", "resource.id": name, "index_uuid": "_na_", "index": name}
+    return Problem(404, "index_not_found_exception", f"no such index [{name}]", **more)
+
+
+def unauthorized(reason: str) -> Problem:
+    realms = ['Basic realm="security", charset="UTF-8"', 'Bearer realm="security"', "ApiKey"]
+    return Problem(401, "security_exception", reason, header={"WWW-Authenticate": realms})
+
+
+def forbidden(action: str, user: str, role: str, names: str) -> Problem:
+    kind, granted = GRANTED[action]
+    on = f" on indices [{names}]" if kind == "index" and names else ""
+    reason = (
+        f"action [{action}] is unauthorized for user [{user}] with effective roles [{role}]{on}, "
+        f"this action is granted by the {kind} privileges [{granted}]"
+    )
+    return Problem(403, "security_exception", reason)
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

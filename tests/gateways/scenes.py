@@ -1,0 +1,168 @@
+"""The same scene on the fake and on the real Elasticsearch, so that one test runs on both."""
+
+import base64
+import json
+import os
+import uuid
+from collections.abc import Callable
+
+from backups.gateways.elasticsearch import snapshots
+from backups.gateways.elasticsearch.capabilities import Capabilities
+from backups.gateways.elasticsearch.client import Access, Client, connect
+from backups.gateways.elasticsearch.snapshots import SnapshotFacts
+from tests.fakes.elasticsearch import FakeElasticsearch
+
+CAPABILITIES = Capabilities("elasticsearch", (8, 19, 0))
+LOOKS = 2000
+
+
+class Scene:
+    """One cluster with a name space of its own: indices and repositories begin with ``prefix``."""
+
+    kind = ""
+    url = ""
+    ca_pem = ""
+    passwords: dict[str, str]
+
+    def __init__(self, prefix: str = ""):
+        self.prefix = prefix or f"t{uuid.uuid4().hex[:8]}-"
+
+    def access(self, username: str = "everyday", **changes) -> Access:
+        given = {
+            "addresses": (self.url,),
+            "username": username,
+            "password": self.passwords.get(username, ""),
+            "ca_pem": self.ca_pem,
+        }
+        return Access(**{**given, **changes})
+
+    def client(self, username: str = "everyday", **changes) -> Client:
+        return connect(self.access(username, **changes))
+
+    def name(self, tail: str) -> str:
+        return self.prefix + tail
+
+    def add_repository(self, tail: str = "repo", **settings) -> str:
+        raise NotImplementedError
+
+    def start_snapshot(self, repository: str, name: str, indices: list[str], run_id: str = "run-1") -> None:
+        snapshots.create(self.client(), self.create_call(repository, name, indices, run_id), run_id)
+
+    def create_call(self, repository: str, name: str, indices: list[str], run_id: str = "run-1", **options):
+        options = {"global_state": False, "partial": False, "capabilities": CAPABILITIES} | options
+        return snapshots.create_call(repository, name, indices, run_id=run_id, **options)
+
+    def finished(self, repository: str, name: str) -> SnapshotFacts:
+        """The snapshot when it is over."""
+        client = self.client()
+        return until(lambda: (found := snapshots.get(client, repository, name)) and found.over and found)
+
+
+class FakeScene(Scene):
+    kind = "fake"
+
+    def __init__(self, fake: FakeElasticsearch, prefix: str = ""):
+        super().__init__(prefix)
+        self.fake = fake
+        self.url, self.ca_pem = fake.url, fake.ca_pem
+        self.passwords = {name: user.password for name, user in fake.users.items()}
+
+    def add_index(self, tail: str, documents: int = 0, **facts) -> str:
+        return self.fake.add_index(self.name(tail), documents, **facts).name
+
+    def write(self, name: str, documents: int) -> None:
+        self.fake.write(name, documents)
+
+    def location(self, tail: str) -> str:
+        return f"{self.fake.path_repo[0]}/{self.name(tail)}"
+
+    def add_repository(self, tail: str = "repo", **settings) -> str:
+        return self.fake.add_repository(self.name(tail), self.location(tail)).name
+
+    def block(self, location: str) -> None:
+        """Nobody can write there."""
+        self.fake.unwritable.add(location)
+
+    def slow_repository(self) -> tuple[str, str]:
+        """A repository and an index whose snapshot runs until it is deleted."""
+        self.fake.hold_snapshots()
+        return self.add_repository("slow"), self.add_index("big", 6)
+
+    def damage(self, repository: str, snapshot: SnapshotFacts) -> None:
+        """Somebody removes the file that describes the snapshot."""
+        self.fake.damaged.add(snapshot.name)
+
+    def clear(self) -> None:
+        """Nothing: every test has a fake of its own."""
+
+
+class RealScene(Scene):
+    kind = "real"
+
+    def __init__(self, server, prefix: str = ""):
+        super().__init__(prefix)
+        self.server = server
+        self.url, self.ca_pem = server.url, server.ca_pem
+        self.passwords = {**server.passwords, "powerless": server.passwords["everyday"]}
+        self._indices: list[str] = []
+        self._repositories: list[str] = []
+
+    def add_index(self, tail: str, documents: int = 0, **facts) -> str:
+        name, hidden = self.name(tail), facts.get("hidden", False)
+        shards = {"number_of_shards": facts.get("primaries", 1), "number_of_replicas": 0}
+        settings = shards | ({"hidden": True} if hidden else {})
+        mapping = {"properties": {"@timestamp": {"type": "date"}}}
+        body = {"settings": settings, "mappings": mapping, "aliases": facts.get("aliases", {})}
+        self._indices.append(name)
+        self._put(f"/{name}", body)
+        self.write(name, documents)
+        if facts.get("state") == "close":
+            self.server.request("POST", f"/{name}/_close")
+        return name
+
+    def write(self, name: str, documents: int, text: str = "") -> None:
+        line = json.dumps({"@timestamp": "2026-01-01T00:00:00Z", **({"text": text} if text else {})})
+        if documents:
+            body = f'{{"index":{{}}}}\n{line}\n' * documents
+            self.server.request("POST", f"/{name}/_bulk", body.encode())
+            self.server.request("POST", f"/{name}/_refresh")
+
+    def location(self, tail: str) -> str:
+        return str(self.server.path_repo / self.name(tail))
+
+    def add_repository(self, tail: str = "repo", **settings) -> str:
+        name = self.name(tail)
+        self._put(f"/_snapshot/{name}", {"type": "fs", "settings": {"location": self.location(tail), **settings}})
+        self._repositories.append(name)
+        return name
+
+    def block(self, location: str) -> None:
+        """A file in the way: permissions do not hold back a server that root started."""
+        self.server.path_repo.joinpath(location).write_text("in the way")
+
+    def slow_repository(self) -> tuple[str, str]:
+        name = self.add_index("big")
+        for _ in range(12):
+            self.write(name, 1, base64.b64encode(os.urandom(100_000)).decode())
+        return self.add_repository("slow", max_snapshot_bytes_per_sec="100kb"), name
+
+    def damage(self, repository: str, snapshot: SnapshotFacts) -> None:
+        folder = self.server.path_repo / repository
+        (folder / f"snap-{snapshot.uuid}.dat").unlink()
+
+    def clear(self) -> None:
+        for name in self._repositories:
+            self.server.request("DELETE", f"/_snapshot/{name}")
+        for name in self._indices:
+            self.server.request("DELETE", f"/{name}")
+
+    def _put(self, path: str, body: dict) -> None:
+        self.server.request("PUT", path, json.dumps(body).encode())
+
+
+def until(look: Callable, looks: int = LOOKS):
+    """The first true answer. The looks are requests, so that they pace themselves."""
+    for _ in range(looks):
+        if found := look():
+            return found
+    raise AssertionError(f"not so after {looks} looks")

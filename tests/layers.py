@@ -1,0 +1,38 @@
+"""Which tests belong together: `pytest -p tests.layers --layer elasticsearch`. `make test` runs one layer after the
+other; without the option everything is run.
+
+A test belongs to the layer of the server that it uses, which shows in its fixtures, or in the parameter ``real``
+where it runs on the fake and the real server in turn. Tests marked ``db`` run a second time on PostgreSQL.
+"""
+
+from pathlib import Path
+
+LAYERS = ("fast", "postgres", "elasticsearch", "browser", "faults")
+BY_FIXTURE = {"chromium": "browser", "real_elasticsearch": "elasticsearch", "postgres": "postgres"}
+BY_FOLDER = {"faults": "faults", "browser": "browser", "real": "elasticsearch"}
+TESTS = Path(__file__).resolve().parent
+
+
+def pytest_addoption(parser):
+    parser.addoption("--layer", choices=LAYERS, help="run the tests of this layer only")
+
+
+def pytest_collection_modifyitems(config, items):
+    wanted = config.getoption("--layer")
+    if wanted:
+        config.hook.pytest_deselected(items=[item for item in items if not belongs(item, wanted)])
+        items[:] = [item for item in items if belongs(item, wanted)]
+
+
+def belongs(item, wanted: str) -> bool:
+    layer = layer_of(item)
+    return layer == wanted or (wanted == "postgres" and layer == "fast" and bool(item.get_closest_marker("db")))
+
+
+def layer_of(item) -> str:
+    for folder in item.path.relative_to(TESTS).parts:
+        if folder in BY_FOLDER:
+            return BY_FOLDER[folder]
+    params = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    used = {*item.fixturenames, *(f"{param}_elasticsearch" for param in params if isinstance(param, str))}
+    return next((layer for fixture, layer in BY_FIXTURE.items() if fixture in used), "fast")

@@ -1,0 +1,109 @@
+"""A run's log: rows up to a limit, then a file, and never a line twice."""
+
+import hashlib
+import json
+
+import pytest
+
+from backups.runs import Done, Stay, advance
+from backups.runs import log as run_log
+from backups.runs.models import RunLogLine, RunState
+
+from .fakes import one_step
+
+
+@pytest.fixture(autouse=True)
+def few_rows(monkeypatch, settings, tmp_path):
+    monkeypatch.setattr(run_log, "MAX_ROWS", 5)
+    settings.RUN_LOGS_DIR = tmp_path / "run-logs"
+
+
+def talk(turn):
+    """Three lines a turn, four turns."""
+    turns = turn.run.progress.get("turns", 0) + 1
+    turn.progress = {"turns": turns}
+    for number in range(3):
+        turn.log(f"line {turn.run.lines + number + 1}")
+    return Stay() if turns < 4 else Done(RunState.SUCCEEDED)
+
+
+def numbers_in_file(run) -> list[int]:
+    return [json.loads(line)["n"] for line in run_log.file_of(run).read_text().splitlines()]
+
+
+def test_the_limit_of_rows_is_five_thousand(queue, monkeypatch):
+    monkeypatch.undo()
+    assert run_log.MAX_ROWS == 5000
+
+
+def test_lines_above_the_limit_go_to_a_file_whose_hash_is_kept(queue):
+    run = queue("talks")
+    while advance(run.pk, one_step("talks", talk)) is not None:
+        pass
+    run.refresh_from_db()
+
+    assert run.lines == 12
+    assert list(run.log.values_list("number", flat=True)) == [1, 2, 3, 4, 5]
+    assert numbers_in_file(run) == [6, 7, 8, 9, 10, 11, 12]
+    file = run_log.file_of(run)
+    assert run.log_sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_a_commit_that_failed_leaves_no_line_twice(queue, comes_due):
+    faults = [False, False, True, False, False]
+
+    def stumble(turn):
+        if faults.pop(0):
+            turn.write(lambda a: run_log.append(turn.run, [("info", "will be rolled back")] * 9))
+            turn.write(lambda a: 1 / 0)
+        return talk(turn)
+
+    run = queue("talks")
+    for _ in range(5):
+        advance(run.pk, one_step("talks", stumble))
+        comes_due(run)
+    run.refresh_from_db()
+
+    assert run.state == RunState.SUCCEEDED
+    texts = list(run_log.as_text(run, calls=True))
+    assert len(texts) == run.lines == 13  # and one line about the attempt that failed
+    assert numbers_in_file(run) == list(range(6, 14))
+    assert not any("rolled back" in text for text in texts)
+
+
+def test_half_a_line_of_a_process_that_died_is_replaced(queue):
+    run = queue("talks")
+    kinds = one_step("talks", talk)
+    advance(run.pk, kinds)
+    advance(run.pk, kinds)
+    with run_log.file_of(run).open("a") as file:
+        file.write('{"n": 7, "at": "2026-')
+    advance(run.pk, kinds)
+
+    assert numbers_in_file(run) == [6, 7, 8, 9]
+
+
+def test_a_run_without_a_file_has_no_hash(queue):
+    run = queue("short")
+    advance(run.pk, one_step("short", lambda turn: Done(RunState.SUCCEEDED)))
+    run.refresh_from_db()
+    assert run.log_sha256 == ""
+    assert not run_log.file_of(run).exists()
+
+
+def test_text_is_every_line_in_order_and_calls_for_those_who_may(queue):
+    def call(turn):
+        for number in range(4):
+            turn.log(f"PUT /_snapshot/{number}", "call")
+            turn.log(f"answered {number}", "done")
+        return Done(RunState.SUCCEEDED)
+
+    run = queue("calls")
+    advance(run.pk, one_step("calls", call))
+
+    everything = list(run_log.as_text(run, calls=True))
+    assert [text.split(" ", 2)[1] for text in everything] == ["CALL", "DONE"] * 4
+    assert everything[0].endswith("Z CALL PUT /_snapshot/0\n")
+    assert [text.split()[-1] for text in run_log.as_text(run, calls=False)] == ["0", "1", "2", "3"]
+    assert RunLogLine.objects.filter(run=run).count() == 5

@@ -1,0 +1,108 @@
+"""`make test` counts rightly, and what was not tested is said."""
+
+import subprocess
+import sys
+
+import pytest
+
+from deploy import test as layers
+from tests import layers as chosen
+
+RESULT = """<testsuites><testsuite>
+<testcase classname="tests.a" name="good"/>
+<testcase classname="tests.a" name="bad"><failure message="no"/></testcase>
+<testcase classname="tests.a" name="broken"><error message="no"/></testcase>
+<testcase classname="tests.b" name="one"><skipped message="Java 21 is missing"/></testcase>
+<testcase classname="tests.b" name="two"><skipped message="Java 21 is missing"/></testcase>
+</testsuite></testsuites>"""
+
+
+@pytest.fixture
+def result(tmp_path):
+    (tmp_path / "result.xml").write_text(RESULT)
+    return tmp_path / "result.xml"
+
+
+def test_results_are_counted_and_skips_are_named_once(result):
+    total = layers.Total()
+
+    total.add_pytest("fast", 1, result)
+
+    assert (total.passed, total.failed, total.skipped) == (1, 2, 2)
+    assert total.not_tested == ["tests.b: Java 21 is missing"]
+
+
+def test_a_crash_without_a_result_is_a_failure(tmp_path):
+    total = layers.Total()
+
+    total.add_pytest("fast", 3, tmp_path / "missing.xml")
+
+    assert total.failed == 1
+
+
+@pytest.mark.parametrize(("ci", "failed"), [("true", 1), ("", 0)])
+def test_a_missing_layer_fails_in_ci_only(monkeypatch, ci, failed):
+    monkeypatch.setenv("CI", ci)
+    total = layers.Total()
+
+    total.missing("browser: Chromium is missing")
+
+    assert total.failed == failed
+    assert total.not_tested == ["browser: Chromium is missing"]
+
+
+def test_a_layer_whose_server_cannot_be_had_is_named_with_the_command():
+    def need():
+        raise layers.Missing("Chromium is missing. On Debian: sudo apt-get install chromium")
+
+    total = layers.Total()
+
+    layers.run_layer("browser", (need,), total)
+
+    assert total.not_tested == ["browser: Chromium is missing. On Debian: sudo apt-get install chromium"]
+
+
+def test_both_sides_know_the_same_layers():
+    assert set(layers.LAYERS) == {"lint", *chosen.LAYERS}
+
+
+PROJECT = """
+import pytest
+
+@pytest.fixture
+def real_elasticsearch(): ...
+
+@pytest.fixture
+def chromium(): ...
+
+def test_plain(): ...
+def test_server(real_elasticsearch): ...
+def test_page(chromium, real_elasticsearch): ...
+
+@pytest.mark.db
+def test_database(): ...
+
+@pytest.mark.parametrize("kind", ["fake", "real"])
+def test_both(kind): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("layer", "names"),
+    [
+        ("fast", ["test_plain", "test_database", "test_both[fake]"]),
+        ("postgres", ["test_database"]),
+        ("elasticsearch", ["test_server", "test_both[real]"]),
+        ("browser", ["test_page"]),
+    ],
+)
+def test_a_test_belongs_to_the_layer_of_what_it_uses(tmp_path, layer, names):
+    (tmp_path / "test_project.py").write_text(PROJECT)
+    plugin = (layers.CHECKOUT / "tests" / "layers.py").read_text()
+    (tmp_path / "layers.py").write_text(plugin)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = db\n")
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "layers", "--layer", layer]
+
+    shown = subprocess.run([*command, "-p", "no:django"], cwd=tmp_path, capture_output=True, text=True).stdout
+
+    assert [line.partition("::")[2] for line in shown.splitlines() if "::" in line] == names

@@ -1,0 +1,89 @@
+"""The pages of snapshots and profiles show what the rows say, and nothing that was not proven."""
+
+import pytest
+from django.utils import timezone
+
+from backups.snapshots.models import Snapshot, SnapshotProfile
+
+PAGES = ["/snapshots/", "/snapshots/start/", "/snapshots/profiles/", "/snapshots/profiles/add/"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_first_use_says_what_is_missing(as_person, page):
+    response = as_person("administrator").get(page)
+
+    assert response.status_code == 200
+    assert "<table" not in response.content.decode()
+
+
+def test_the_list_shows_state_and_age(as_person, repository):
+    Snapshot.objects.create(
+        repository=repository,
+        name="nightly-1",
+        state="verified",
+        started_at=timezone.now(),
+        shards_total=3,
+        shards_failed=0,
+    )
+
+    text = as_person("viewer").get("/snapshots/").content.decode()
+
+    assert "nightly-1" in text and "Verified" in text and "3 / 3" in text
+    assert "Start snapshot" not in text  # a viewer may not
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("q=night", True),
+        ("q=other", False),
+        ("state=verified", True),
+        ("state=failed", False),
+        ("state=nonsense", True),
+    ],
+)
+def test_filters(as_person, repository, query, found):
+    Snapshot.objects.create(repository=repository, name="nightly-1", state="verified")
+
+    text = as_person("viewer").get(f"/snapshots/?{query}").content.decode()
+
+    assert ("nightly-1</a>" in text) is found
+
+
+def test_a_partial_snapshot_names_what_is_missing(as_person, repository):
+    snapshot = Snapshot.objects.create(
+        repository=repository,
+        name="n",
+        state="partial",
+        message="Partial: 2 of 3",
+        failures=["events-2 shard 1: no space"],
+    )
+
+    text = as_person("viewer").get(snapshot.get_absolute_url()).content.decode()
+
+    assert "events-2 shard 1: no space" in text and "Partial: 2 of 3" in text
+
+
+def test_an_unverified_snapshot_is_not_called_verified(as_person, repository):
+    snapshot = Snapshot.objects.create(repository=repository, name="n", state="wanted")
+
+    text = as_person("viewer").get(snapshot.get_absolute_url()).content.decode()
+
+    assert "Read back and verified" not in text
+
+
+def test_the_profile_page_says_never_in_plain_words(as_person, repository):
+    profile = SnapshotProfile.objects.create(cluster=repository.cluster, repository=repository, name="SOC")
+
+    text = as_person("viewer").get(profile.get_absolute_url()).content.decode()
+
+    assert "No good snapshot of it yet" in text
+
+
+def test_the_list_takes_few_queries(as_person, repository, django_assert_max_num_queries):
+    for number in range(30):
+        Snapshot.objects.create(repository=repository, name=f"n-{number}", state="verified")
+    client = as_person("viewer")
+
+    with django_assert_max_num_queries(12):
+        client.get("/snapshots/")

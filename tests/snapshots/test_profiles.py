@@ -1,0 +1,81 @@
+"""Profiles: adding, changing, and two people at once."""
+
+import pytest
+
+from backups.access import Denied
+from backups.audit.models import AuditEntry
+from backups.snapshots.models import SnapshotProfile
+from backups.snapshots.services import SnapshotError, save_profile
+from tests.factories import connected_cluster, registered_repository
+
+
+def new(repository, **values) -> SnapshotProfile:
+    return SnapshotProfile(**{"cluster": repository.cluster, "repository": repository, "name": "SOC"} | values)
+
+
+def test_it_is_added_with_its_entry(cast, repository):
+    profile = save_profile(actor=cast["administrator"], profile=new(repository))
+
+    assert profile.patterns == ["*", "-.*"]
+    entry = AuditEntry.objects.get(action="profile.added")
+    assert (entry.object_name, entry.actor) == ("SOC", cast["administrator"])
+
+
+def test_a_change_is_recorded_with_before_and_after(cast, repository):
+    profile = save_profile(actor=cast["administrator"], profile=new(repository))
+    seen, profile.partial = profile.digest, True
+
+    save_profile(actor=cast["administrator"], profile=profile, seen=seen)
+
+    assert '"partial":[false,true]' in AuditEntry.objects.get(action="profile.changed").text
+
+
+def test_saving_without_a_change_leaves_no_entry(cast, repository):
+    profile = save_profile(actor=cast["administrator"], profile=new(repository))
+
+    save_profile(actor=cast["administrator"], profile=profile, seen=profile.digest)
+
+    assert not AuditEntry.objects.filter(action="profile.changed").exists()
+
+
+def test_names_are_unique_per_cluster(cast, repository, fake):
+    save_profile(actor=cast["administrator"], profile=new(repository))
+    other = registered_repository(connected_cluster(fake, "soc-dr"))
+
+    save_profile(actor=cast["administrator"], profile=new(other))
+    with pytest.raises(SnapshotError, match="exists on soc-prod already"):
+        save_profile(actor=cast["administrator"], profile=new(repository))
+
+    assert SnapshotProfile.objects.count() == 2
+
+
+def test_a_template_that_makes_no_sense_is_refused(cast, repository):
+    with pytest.raises(SnapshotError, match="now"):
+        save_profile(actor=cast["administrator"], profile=new(repository, name_template="<x-{yesterday}>"))
+
+
+@pytest.mark.parametrize("who", ["viewer", "operator", "approver", "auditor"])
+def test_only_administrators_may(cast, repository, who):
+    with pytest.raises(Denied):
+        save_profile(actor=cast[who], profile=new(repository))
+
+
+def test_the_page_tells_a_second_person_that_it_was_changed(as_person, cast, repository):
+    profile = save_profile(actor=cast["administrator"], profile=new(repository))
+    client, url = as_person("administrator"), f"/snapshots/profiles/{profile.pk}/change/"
+    sent = {
+        "name": "SOC",
+        "repository": repository.pk,
+        "patterns": "mine-*",
+        "name_template": "<x-{now/d}>",
+        "time_field": "@timestamp",
+        "seen": profile.digest,
+    }
+    seen, profile.patterns = profile.digest, ["theirs-*"]
+    save_profile(actor=cast["administrator"], profile=profile, seen=seen)
+
+    response = client.post(url, sent)
+
+    assert response.status_code == 422
+    assert "Someone else changed it" in response.content.decode() and "mine-*" in response.content.decode()
+    assert SnapshotProfile.objects.get().patterns == ["theirs-*"]

@@ -1,0 +1,293 @@
+"""The run of a snapshot on the fake cluster: what becomes of it when things go right, and when they do not."""
+
+from datetime import timedelta
+
+import pytest
+
+from backups.audit.models import AuditEntry
+from backups.runs import advance, request_cancel
+from backups.runs.models import Run
+from backups.snapshots import steps
+from backups.snapshots.models import Snapshot
+from backups.snapshots.services import queue_snapshot
+from backups.worker.kinds import KINDS
+
+NAME = "nightly-1"
+
+
+@pytest.fixture
+def start(cast, repository):
+    def start(name: str = NAME, patterns=("*", "-.*"), **options) -> Run:
+        return queue_snapshot(
+            actor=cast["operator"], repository=repository, name=name, patterns=list(patterns), **options
+        )
+
+    return start
+
+
+def turns(run: Run, number: int) -> Run:
+    """Do so many turns, whatever they would like to wait for."""
+    for _ in range(number):
+        Run.objects.filter(pk=run.pk).update(next_at=None)
+        advance(run.pk, KINDS)
+    run.refresh_from_db()
+    return run
+
+
+def creates(fake) -> list[str]:
+    return [write for write in fake.writes() if write.startswith("PUT /_snapshot/nightly/")]
+
+
+def test_it_is_verified_after_reading_back(start, fake, run_until_over):
+    run = run_until_over(start())
+
+    assert (run.state, run.effect) == ("succeeded", "applied")
+    snapshot = Snapshot.objects.get()
+    assert (snapshot.state, snapshot.shards_total, snapshot.shards_failed) == ("verified", 3, 0)
+    assert snapshot.verified_at and snapshot.uuid
+    assert list(snapshot.indices.values_list("name", "documents_before", "counted")) == [
+        ("events-1", 120, "exact"),
+        ("events-2", 80, "exact"),
+    ]
+    assert [entry.action for entry in AuditEntry.objects.filter(run=run.pk).order_by("seq")] == [
+        "run.queued",
+        "run.running",
+        "snapshot.verified",
+        "run.succeeded",
+    ]
+    assert [step.state for step in run.steps.all()] == ["succeeded"] * 4
+
+
+def test_it_sends_exact_names_and_its_run(start, fake, run_until_over):
+    run = run_until_over(start())
+
+    found = fake.repositories["nightly"].snapshots[NAME]
+    assert found.metadata == {"run_id": run.key, "by": "cybersift"}
+    call = run.log.get(level="call").text
+    assert "events-1" in call and "events-2" in call and "*" not in call
+
+
+def test_closed_indices_are_taken_and_not_counted(start, fake, run_until_over):
+    fake.add_index("events-old", 7, state="close")
+
+    run_until_over(start())
+
+    assert Snapshot.objects.get().indices.get(name="events-old").counted == "not_counted"
+
+
+def test_an_index_that_is_written_to_lies_between_two_counts(start, fake, run_until_over):
+    fake.hold_snapshots()
+    run = turns(start(), 3)
+    fake.write("events-1", 30)
+    fake.release()
+
+    run_until_over(run)
+
+    index = Snapshot.objects.get().indices.get(name="events-1")
+    assert (index.counted, index.documents_before, index.documents_after) == ("within", 120, 150)
+
+
+def test_patterns_that_match_nothing_send_nothing(start, fake, run_until_over):
+    run = run_until_over(start(patterns=["nothing-*"]))
+
+    assert (run.state, run.effect) == ("failed", "none")
+    assert "No index matches nothing-*" in run.error
+    assert creates(fake) == []
+
+
+def test_a_partial_snapshot_is_partial_and_names_the_shard(start, fake, run_until_over):
+    fake.make_partial("events-2", 1, "no space left on device")
+
+    run = run_until_over(start())
+
+    assert (run.state, run.effect) == ("partial", "applied")
+    assert Snapshot.objects.get().state == "partial"
+    assert "2 of 3 shards are safe" in run.error
+    assert "events-2 shard 1: no space left on device" in run.error_detail
+
+
+def test_a_failed_snapshot_is_failed(start, fake, run_until_over):
+    fake.make_failed()
+
+    run = run_until_over(start())
+
+    assert run.state == "failed"
+    assert Snapshot.objects.get().state == "failed"
+
+
+def test_progress_is_told_in_shards_and_bytes(start, fake):
+    fake.hold_snapshots()
+
+    run = turns(start(), 4)
+
+    assert run.progress["shards_total"] == 3
+    assert {"shards_done", "bytes_done", "bytes_total", "since", "at"} <= run.progress.keys()
+
+
+# --- names
+
+
+def test_a_name_that_the_repository_holds_already_is_not_touched(start, fake, run_until_over):
+    fake.add_snapshot("nightly", NAME, ("events-1",), metadata={"run_id": "somebody else"})
+
+    run = run_until_over(start())
+
+    assert (run.state, run.effect) == ("failed", "none")
+    assert "that this run did not make" in run.error
+    assert creates(fake) == []
+
+
+# --- a worker that dies, an answer that is lost
+
+
+def test_a_worker_killed_after_the_call_adopts_its_own_snapshot(start, fake, run_until_over):
+    """The cluster did it, and the process died before it could write that down."""
+    run = turns(start(), 2)
+    snapshot = Snapshot.objects.get()
+    assert snapshot.sent_at is not None
+    fake.add_snapshot("nightly", NAME, ("events-1", "events-2"), metadata={"run_id": run.key})
+
+    run = run_until_over(run)
+
+    assert run.state == "succeeded"
+    assert creates(fake) == []
+    assert "adopted" in "".join(run.log.values_list("text", flat=True))
+
+
+def test_a_lost_answer_makes_no_second_snapshot(start, fake, run_until_over):
+    fake.drop_next_write()
+
+    run = run_until_over(start())
+
+    assert run.state == "succeeded"
+    assert len(creates(fake)) == 1
+
+
+def test_a_lost_call_is_not_sent_again(start, fake, run_until_over, monkeypatch):
+    monkeypatch.setattr(steps, "LOST_FOR", timedelta(0))
+    fake.drop_next_write(done=False)
+
+    run = run_until_over(start())
+
+    assert (run.state, run.effect) == ("failed", "none")
+    assert "Nothing was made" in run.error
+    assert creates(fake) == []  # the one that was lost never reached the server, and no other was sent
+
+
+def test_a_snapshot_that_vanishes_is_failed(start, fake, run_until_over):
+    fake.hold_snapshots()
+    run = turns(start(), 4)
+    fake.forget_running()
+
+    run = run_until_over(run)
+
+    assert (run.state, run.effect) == ("failed", "none")
+    assert "vanished" in run.error
+
+
+# --- a cluster that does not answer
+
+
+def test_a_cluster_that_is_away_at_the_start_ends_the_run_without_effect(start, fake, run_until_over, monkeypatch):
+    monkeypatch.setattr(steps, "PATIENCE_BEFORE", timedelta(0))
+    fake.go_away()
+
+    run = run_until_over(start())
+
+    assert (run.state, run.effect) == ("failed", "none")
+    assert "cannot be reached" in run.error
+
+
+def test_a_cluster_that_is_away_for_a_moment_is_waited_for(start, fake, run_until_over):
+    fake.go_away()
+    run = turns(start(), 2)
+    fake.come_back()
+
+    assert run_until_over(run).state == "succeeded"
+
+
+def test_silence_after_the_start_leaves_the_effect_unknown(start, fake, run_until_over, monkeypatch):
+    monkeypatch.setattr(steps, "PATIENCE_AFTER", timedelta(0))
+    fake.hold_snapshots()
+    run = turns(start(), 4)
+    fake.go_away()
+
+    run = run_until_over(run)
+
+    assert (run.state, run.effect) == ("failed", "unknown")
+
+
+def test_a_wrong_password_is_said_in_words(start, fake, run_until_over):
+    fake.set_password("everyday", "changed on the cluster")
+
+    run = run_until_over(start())
+
+    assert (run.state, run.effect) == ("failed", "none")
+    assert "everyday" in run.error
+
+
+# --- cancel
+
+
+def test_cancel_before_the_call_sends_nothing(start, fake, cast, run_until_over):
+    run = start()
+    request_cancel(run, actor=cast["operator"])
+
+    run = run_until_over(run)
+
+    assert (run.state, run.effect) == ("cancelled", "none")
+    assert fake.writes() == []
+    assert Snapshot.objects.get().state == "cancelled"
+
+
+def test_cancel_deletes_the_running_snapshot_with_the_restricted_credential(start, fake, cast, run_until_over):
+    fake.hold_snapshots()
+    run = turns(start(), 4)
+    request_cancel(run, actor=cast["operator"])
+
+    run = run_until_over(run)
+
+    assert (run.state, run.effect) == ("cancelled", "none")
+    assert NAME not in fake.repositories["nightly"].snapshots
+    deletes = [(user, target) for method, target, user, _ in fake.requests if method == "DELETE"]
+    assert [user for user, _ in deletes] == ["restricted"]
+    actions = set(AuditEntry.objects.filter(run=run.pk).values_list("action", flat=True))
+    assert {"run.cancel_requested", "credential.used", "snapshot.deleted", "run.cancelled"} <= actions
+
+
+def test_a_lost_answer_to_the_delete_is_reconciled_by_reading(start, fake, cast, run_until_over):
+    fake.hold_snapshots()
+    run = turns(start(), 4)
+    request_cancel(run, actor=cast["operator"])
+    fake.drop_next_write()
+
+    run = run_until_over(run)
+
+    assert run.state == "cancelled"
+    assert sum(write.startswith("DELETE") for write in fake.writes()) == 1
+
+
+def test_a_cancel_that_comes_too_late_changes_nothing(start, fake, cast, run_until_over):
+    fake.hold_snapshots()
+    run = turns(start(), 4)
+    fake.release()
+    request_cancel(run, actor=cast["operator"])
+
+    run = run_until_over(run)
+
+    assert run.state == "succeeded"
+    assert NAME in fake.repositories["nightly"].snapshots
+
+
+def test_a_refused_cancel_lets_the_snapshot_go_on(start, fake, cast, run_until_over):
+    fake.hold_snapshots()
+    run = turns(start(), 4)
+    request_cancel(run, actor=cast["operator"])
+    fake.set_password("restricted", "changed on the cluster")
+    turns(run, 4)
+    fake.release()
+
+    run = run_until_over(run)
+
+    assert run.state == "succeeded"
+    assert "could not be cancelled" in "".join(run.log.values_list("text", flat=True))

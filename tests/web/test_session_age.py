@@ -1,0 +1,103 @@
+import time
+
+import pytest
+from django.contrib.messages import get_messages
+from django.contrib.sessions.models import Session
+
+from backups.audit.models import AuditEntry
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.web.urls")]
+
+
+@pytest.fixture
+def browser(as_person):
+    client = as_person("operator")
+    client.get("/trouble/fragment/")
+    return client
+
+
+def grow_old(client, **ages) -> None:
+    """Set started_at and used_at this many seconds back."""
+    session = client.session
+    for name, seconds in ages.items():
+        session[name] = time.time() - seconds
+    session.save()
+
+
+def test_a_session_in_use_lives_on(browser, settings):
+    grow_old(browser, started_at=settings.SESSION_MAX_SECONDS - 60, used_at=settings.SESSION_IDLE_SECONDS - 60)
+
+    assert browser.get("/trouble/fragment/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("ages", "limit", "words"),
+    [
+        ({"used_at": 30 * 60 + 1}, "SESSION_IDLE_SECONDS", "ended after 30 min without use"),
+        ({"started_at": 8 * 3600 + 1}, "SESSION_MAX_SECONDS", "ended 8 h after you signed in"),
+    ],
+)
+def test_an_old_session_ends_and_says_why(browser, ages, limit, words):
+    key = browser.session.session_key
+    grow_old(browser, **ages)
+
+    answer = browser.get("/trouble/fragment/")
+
+    assert answer.status_code == 302
+    assert answer["Location"].endswith("?next=/trouble/fragment/")
+    assert not Session.objects.filter(pk=key).exists()
+    entry = AuditEntry.objects.get(action="session.expired")
+    assert (entry.actor, entry.object_name) == (None, "Maria Zammit")
+    assert limit in entry.text
+    told = [str(message).replace("\N{NO-BREAK SPACE}", " ") for message in get_messages(answer.wsgi_request)]
+    assert any(words in text for text in told)
+
+
+def test_the_end_of_a_session_is_one_entry(browser):
+    grow_old(browser, used_at=3600)
+
+    for _ in range(3):
+        browser.get("/trouble/fragment/")
+
+    assert AuditEntry.objects.filter(action="session.expired").count() == 1
+
+
+def test_use_moves_the_time_of_use(browser):
+    grow_old(browser, used_at=1200)
+
+    browser.get("/trouble/fragment/")
+
+    assert time.time() - browser.session["used_at"] < 60
+
+
+def test_a_page_that_refreshes_itself_is_not_use(browser):
+    grow_old(browser, used_at=1200)
+
+    browser.get("/trouble/fragment/", headers={"HX-Request": "true", "X-Poll": "1"})
+
+    assert time.time() - browser.session["used_at"] >= 1200
+
+
+def test_the_time_of_use_is_not_written_with_every_request(browser, django_assert_num_queries):
+    with django_assert_num_queries(2):  # session, person
+        browser.get("/trouble/fragment/")
+
+
+def test_a_fragment_sends_the_whole_page_to_sign_in_and_back(browser):
+    grow_old(browser, used_at=3600)
+
+    answer = browser.get(
+        "/trouble/fragment/?v=4",
+        headers={"HX-Request": "true", "HX-Current-URL": "https://console.example/runs/5/?tab=log#L3"},
+    )
+
+    assert answer.status_code == 204
+    assert answer["HX-Redirect"].endswith("?next=%2Fruns%2F5%2F%3Ftab%3Dlog")
+
+
+def test_the_way_back_never_leaves_the_console(client):
+    answer = client.get(
+        "/trouble/fragment/", headers={"HX-Request": "true", "HX-Current-URL": "https://evil.example"}
+    )
+
+    assert answer["HX-Redirect"].endswith("?next=%2F")
