@@ -95,7 +95,10 @@ PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("username", "name")},
+    },
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
@@ -184,8 +187,8 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
-        # The client's DEBUG prints bodies and headers; no LOG_LEVEL may bring that out.
-        "elastic_transport": {"level": "WARNING"},
+        # The client's DEBUG prints bodies and headers, its WARNING repeats what a run says: no LOG_LEVEL shows them.
+        "elastic_transport": {"level": "ERROR"},
         "elasticsearch": {"level": "WARNING"},
         "django-q": {"level": "WARNING", "handlers": ["stderr"], "propagate": False},
         "django.server": {"handlers": ["stderr"], "propagate": False},

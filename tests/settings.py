@@ -13,6 +13,7 @@ if "CONSOLE_HOME" not in os.environ:
     os.environ["CONSOLE_HOME"] = str(HOME)
     atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 keys.make_keys(HOME / "keys")
+(HOME / "static").mkdir(exist_ok=True)
 
 os.environ.setdefault("HTTPS", "no")
 

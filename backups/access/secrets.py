@@ -45,14 +45,14 @@ def unseal(context: str, box: str) -> str:
     version, sender, nonce, sealed = raw[:1], raw[1:33], raw[33:45], raw[45:]
     if version != VERSION or len(sealed) < 16:
         raise SealError(f"The sealed secret of {context} has an unknown form.")
-    shared = private.exchange(X25519PublicKey.from_public_bytes(sender))
     try:
+        shared = private.exchange(X25519PublicKey.from_public_bytes(sender))
         return (
             _cipher(shared, sender, private.public_key().public_bytes_raw())
             .decrypt(nonce, sealed, context.encode())
             .decode()
         )
-    except InvalidTag as error:
+    except (InvalidTag, ValueError) as error:  # ValueError: a sender's key of low order, or no UTF-8
         raise SealError(f"The sealed secret of {context} does not open with this key.") from error
 
 

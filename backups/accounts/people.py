@@ -16,8 +16,8 @@ from .matrix import gains_and_loses, matrix
 from .services import AccountError
 
 
-@role_required("person.read")
 @require_safe
+@role_required("person.read")
 def people(request):
     filters = PeopleFilters(request)
     active = User.objects.filter(is_active=True)
@@ -48,8 +48,8 @@ def found_people(chosen: dict):
     return found
 
 
-@role_required("person.read")
 @require_safe
+@role_required("person.read")
 def person(request, pk: int):
     shown = get_object_or_404(User, pk=pk)
     context = {
@@ -60,9 +60,9 @@ def person(request, pk: int):
     return render(request, "backups/accounts/person.html", context)
 
 
+@require_http_methods(["GET", "POST"])
 @role_required("person.manage")
 @step_up_required
-@require_http_methods(["GET", "POST"])
 def person_add(request):
     """The answer to the form shows the one-time password, here and nowhere else: it is not kept, so there is no
     page to come back to."""
@@ -78,9 +78,9 @@ def person_add(request):
     return render(request, "backups/accounts/person_add.html", {"form": form}, status=422 if form.is_bound else 200)
 
 
+@require_http_methods(["GET", "POST"])
 @role_required("person.manage")
 @step_up_required
-@require_http_methods(["GET", "POST"])
 def roles(request, pk: int):
     """First what the change means, then the change."""
     shown = somebody_else(request, pk)
@@ -101,9 +101,9 @@ def roles(request, pk: int):
     return render(request, "backups/accounts/roles.html", context, status=422 if form.errors else 200)
 
 
+@require_http_methods(["GET", "POST"])
 @role_required("person.manage")
 @step_up_required
-@require_http_methods(["GET", "POST"])
 def one_time_password(request, pk: int):
     shown = somebody_else(request, pk)
     form = ReasonForm(posted(request))
@@ -118,16 +118,16 @@ def one_time_password(request, pk: int):
     return render(request, "backups/accounts/one_time_password.html", context, status=422 if form.errors else 200)
 
 
+@require_http_methods(["GET", "POST"])
 @role_required("person.manage")
 @step_up_required
-@require_http_methods(["GET", "POST"])
 def deactivate(request, pk: int):
     return open_or_close(request, pk, services.deactivate, "backups/accounts/deactivate.html", "deactivated")
 
 
+@require_http_methods(["GET", "POST"])
 @role_required("person.manage")
 @step_up_required
-@require_http_methods(["GET", "POST"])
 def reactivate(request, pk: int):
     return open_or_close(request, pk, services.reactivate, "backups/accounts/reactivate.html", "reactivated")
 

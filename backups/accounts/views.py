@@ -40,17 +40,17 @@ def sign_in(request):
     return HttpResponseRedirect(next_page(request))
 
 
-@own_account
 @require_POST
+@own_account
 def sign_out(request):
     passwords.sign_out(request.user)
     logout(request)
     return redirect("accounts:sign_in")
 
 
+@require_http_methods(["GET", "POST"])
 @own_account
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "POST"])
 def step_up(request):
     """Ask for the password again, then go back to the page that wanted it."""
     form = StepUpForm(posted(request))
@@ -66,9 +66,9 @@ def step_up(request):
     return HttpResponseRedirect(next_page(request))
 
 
+@require_http_methods(["GET", "POST"])
 @own_account
 @sensitive_post_parameters("current", "new", "again")
-@require_http_methods(["GET", "POST"])
 def change_password(request):
     form = PasswordForm(posted(request), person=request.user)
     context = {"form": form}
@@ -86,8 +86,8 @@ def change_password(request):
     return redirect("accounts:profile")
 
 
-@own_account
 @require_http_methods(["GET", "POST"])
+@own_account
 def profile(request):
     form = ProfileForm(posted(request), initial={"time_zone": request.user.time_zone})
     if form.is_valid():
@@ -97,8 +97,8 @@ def profile(request):
     return render(request, "backups/accounts/profile.html", {"form": form}, status=422 if form.is_bound else 200)
 
 
-@own_account
 @require_POST
+@own_account
 def theme(request):
     if request.POST.get("theme") not in Theme.values:
         return HttpResponseBadRequest("There is no such theme.", content_type="text/plain")

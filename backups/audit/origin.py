@@ -4,10 +4,11 @@ Fields: ``address``, ``session`` (a hash, never the key), ``agent``, ``request``
 """
 
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+
+from django.conf import settings
 
 _origin: ContextVar[dict | None] = ContextVar("origin", default=None)
 
@@ -24,4 +25,4 @@ def origin_context(**fields: str) -> Iterator[None]:
 
 def current_origin() -> dict[str, str]:
     """The fields of the present origin, with the host and process that write the entry."""
-    return {"host": socket.gethostname(), "process": str(os.getpid())} | (_origin.get() or {})
+    return {"host": settings.WORKER_HOST, "process": str(os.getpid())} | (_origin.get() or {})

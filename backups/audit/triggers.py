@@ -93,7 +93,8 @@ POSTGRESQL = {
 
 
 def install() -> None:
-    """Put every trigger in place, and the one head row. Safe to repeat."""
+    """Put every trigger in place, and the one head row of an empty log. Safe to repeat. A head that is missing
+    from a log with entries is not made anew: ``verify`` has to say so."""
     with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             _install_postgresql(cursor)
@@ -101,7 +102,7 @@ def install() -> None:
             for name, sql in SQLITE.items():
                 cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
                 cursor.execute(sql)
-        if not AuditHead.objects.filter(pk=1).exists():
+        if not AuditHead.objects.exists() and not AuditEntry.objects.exists():
             AuditHead.objects.create(pk=1)
 
 
@@ -117,13 +118,11 @@ def missing() -> list[str]:
     """Names of triggers that are not in place, not enabled, or not ours any more."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            # 'A' = ENABLE ALWAYS: session_replication_role cannot skip it.
-            cursor.execute("SELECT tgname FROM pg_trigger WHERE tgenabled = 'A'")
-            found = {row[0] for row in cursor.fetchall()}
-            return sorted(set(POSTGRESQL) - found)
-        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-        found = dict(cursor.fetchall())
-        return sorted(name for name, sql in SQLITE.items() if found.get(name) != sql)
+            expected, found = _postgresql_expected(), _postgresql_found(cursor)
+        else:
+            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+            expected, found = SQLITE, dict(cursor.fetchall())
+    return sorted(name for name, what in expected.items() if found.get(name) != what)
 
 
 def _install_postgresql(cursor) -> None:
@@ -135,3 +134,29 @@ def _install_postgresql(cursor) -> None:
             f"CREATE TRIGGER {name} {when} ON {table} FOR EACH {level} EXECUTE FUNCTION backups_audit_{function}()"
         )
         cursor.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")
+
+
+def _postgresql_expected() -> dict[str, tuple]:
+    """name -> (table, moment, function, its text), as PostgreSQL's catalogue has them."""
+    bodies = {sql.split("FUNCTION ")[1].split("(")[0]: sql.split("$$")[1] for sql in POSTGRESQL_FUNCTIONS}
+    return {
+        name: (table, _moment(when, level), f"backups_audit_{function}", bodies[f"backups_audit_{function}"])
+        for name, (table, when, level, function) in POSTGRESQL.items()
+    }
+
+
+def _moment(when: str, level: str) -> int:
+    """pg_trigger.tgtype: one bit for each of ROW, BEFORE and the events."""
+    bits = {"INSERT": 4, "DELETE": 8, "UPDATE": 16, "TRUNCATE": 32}
+    return sum(bit for event, bit in bits.items() if event in when) + 2 + (level == "ROW")
+
+
+def _postgresql_found(cursor) -> dict[str, tuple]:
+    """The same of what is there, leaving out triggers that are off or have conditions. 'A' = ENABLE ALWAYS:
+    session_replication_role cannot skip it."""
+    cursor.execute(
+        """SELECT t.tgname, c.relname, t.tgtype, p.proname, p.prosrc
+        FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
+        WHERE t.tgenabled = 'A' AND t.tgqual IS NULL AND t.tgattr = '' AND pg_table_is_visible(c.oid)"""
+    )
+    return {name: tuple(rest) for name, *rest in cursor.fetchall()}

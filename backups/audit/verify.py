@@ -154,12 +154,12 @@ def _concerning(verdict: Verdict) -> Iterator[tuple[str, dict | None]]:
     """Statements about the entries that were checked, those that name entries beyond the head, and the newest one
     about what came before: it vouches for all of that."""
     head = AuditHead.objects.filter(pk=1).values_list("seq", flat=True).first() or 0
+    before = verdict.since or -1  # a checkpoint of the empty log belongs to the beginning
     anchor = None
     for place, statement in chained(_from_files(verdict), checkpoints.from_rows()):
-        seq = statement["seq"] if statement else verdict.seq
-        if verdict.since < seq <= verdict.seq or seq > head or not (statement and verdict.since):
+        if statement is None or before < statement["seq"] <= verdict.seq or statement["seq"] > head:
             yield place, statement
-        elif seq <= verdict.since and (anchor is None or seq > anchor[1]["seq"]):
+        elif statement["seq"] <= before and (anchor is None or statement["seq"] > anchor[1]["seq"]):
             anchor = place, statement
     if anchor:
         yield anchor

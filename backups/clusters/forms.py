@@ -21,13 +21,15 @@ class AddressesField(forms.CharField):
         return value if isinstance(value, list) else (value or "").replace(",", " ").split()
 
 
-def user_field(label: str, **options) -> forms.CharField:
+def user_field(purpose: str, **options) -> forms.CharField:
     attrs = {"class": "mono", "autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
+    label = f"{Purpose(purpose).label} user"
     return forms.CharField(label=label, max_length=255, widget=forms.TextInput(attrs), **options)
 
 
-def password_field(label: str) -> forms.CharField:
+def password_field(purpose: str) -> forms.CharField:
     """Written, never shown: what was typed is not sent back either."""
+    label = f"{Purpose(purpose).label} password"
     widget = forms.PasswordInput({"autocomplete": "new-password"}, render_value=False)
     return forms.CharField(label=label, max_length=1024, strip=False, required=False, widget=widget)
 
@@ -46,10 +48,10 @@ class ClusterForm(forms.Form):
         required=False,
         help_text="A file from the console's folder for certificates, with which the cluster's own is checked.",
     )
-    everyday_user = user_field("User")
-    everyday_password = password_field("Password")
-    restricted_user = user_field("User", required=False)
-    restricted_password = password_field("Password")
+    everyday_user = user_field("everyday")
+    everyday_password = password_field("everyday")
+    restricted_user = user_field("restricted", required=False)
+    restricted_password = password_field("restricted")
     seen = forms.CharField(widget=forms.HiddenInput, required=False, max_length=64)
 
     def __init__(self, *args, cluster=None, **kwargs) -> None:
@@ -57,9 +59,9 @@ class ClusterForm(forms.Form):
         self.users = {row.purpose: row.username for row in cluster.credentials.order_by("pk")} if cluster else {}
         super().__init__(*args, initial=self._present(), **kwargs)
         self.fields["ca_file"].choices = self._authorities()
-        for purpose in Purpose.values:
-            kept = purpose in self.users
-            self.fields[f"{purpose}_password"].help_text = "Empty: the stored one stays." if kept else ""
+        self.fields["everyday_password"].required = cluster is None
+        for purpose in self.users:
+            self.fields[f"{purpose}_password"].help_text = "Empty: the stored one stays."
 
     def clean(self) -> dict:
         """A password belongs to its user and its place: for another one it has to be given."""

@@ -20,6 +20,7 @@ PAGES = {
     "run": "runs:detail",
     "auditentry": "evidence:entry",
 }
+WITHOUT_PAGE = ("address", "host")
 # Words people use -> type of object.
 WORDS = {name: name for name in PAGES} | {"person": "user", "profile": "snapshotprofile", "entry": "auditentry"}
 
@@ -53,7 +54,7 @@ def about(text: str) -> Q:
     exact = parse(text)
     if exact:
         return Q(object_type=exact[0], object_id=exact[1])
-    meant = Q(object_type__in=("address", "host"), object_id=text)
+    meant = Q(object_type__in=WITHOUT_PAGE, object_id=text)
     for model, field in NAMED:
         keys = model.objects.filter(**{field: text}).values_list("pk", flat=True)[:TOO_MANY]
         if keys:

@@ -85,6 +85,19 @@ class Reading:
         return objects.url_of(self.entry.object_type, self.entry.object_id)
 
     @property
+    def object_query(self) -> str:
+        """What to search for to find all entries on the same object; empty when it cannot be told apart."""
+        if self.object_url:
+            return f"{self.entry.object_type}:{self.entry.object_id}"
+        return self.entry.object_id if self.entry.object_type in objects.WITHOUT_PAGE else ""
+
+    @property
+    def who(self) -> str:
+        """Who did it; a sign-in that failed was by nobody yet."""
+        stranger = self.entry.actor_id is None and self.entry.action.startswith("sign_in.")
+        return "not signed in" if stranger else self.entry.actor_name
+
+    @property
     def actor_url(self) -> str:
         return objects.url_of("user", str(self.entry.actor_id or ""))
 

@@ -22,8 +22,8 @@ CSV_HEADER = ("entry", "time", "action", "what happened", "outcome", "who", "rol
 CSV_HEADER += ("digest",)
 
 
-@role_required("entry.read_own")
 @require_safe
+@role_required("entry.read_own")
 def entries(request):
     filters = EntryFilters(request)
     page = paginate(request, found_entries(request.user, filters.chosen))
@@ -39,8 +39,8 @@ def entries(request):
     return render(request, "backups/evidence/list.html", context)
 
 
-@role_required("entry.read_own")
 @require_safe
+@role_required("entry.read_own")
 def entry(request, seq: int):
     visible = AuditEntry.objects.visible_to(request.user)
     shown = get_object_or_404(visible, seq=seq)
@@ -60,16 +60,16 @@ def entry(request, seq: int):
     return render(request, "backups/evidence/entry.html", context)
 
 
-@role_required("entry.export")
 @require_safe
+@role_required("entry.export")
 def export_csv(request):
     """For reading, in a spreadsheet."""
     rows = exported(request, "csv")
     return csv_response("audit-log.csv", CSV_HEADER, (csv_row(Reading(row)) for row in rows))
 
 
-@role_required("entry.export")
 @require_safe
+@role_required("entry.export")
 def export_json_lines(request):
     """For evidence: each line has an entry's text exactly as it was hashed, its digest and its MAC."""
     rows = exported(request, "json lines")

@@ -21,14 +21,14 @@ def check_location(turn: Turn) -> dict:
         title = f"{cluster} could not be asked"
         return {"state": "bad", "title": title, "text": error.message, "lines": [], "detail": error.detail}
     found = examine(params["name"], params["settings"], nodes, registered)
-    call = "" if found.registered else es.register_call(params["name"], "fs", params["settings"]).text()
+    sent = found.good and not found.registered
     return {
         "state": "good" if found.good else "bad",
         "title": _title(found),
         "text": found.refusal,
         "setting": found.remedy,
         "lines": [line.as_dict() for line in found.lines],
-        "call": call,
+        "call": es.register_call(params["name"], "fs", params["settings"]).text() if sent else "",
     }
 
 

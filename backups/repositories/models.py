@@ -57,8 +57,9 @@ class Repository(models.Model):
         return f"{failing} of {len(self.nodes)} nodes {'fails' if failing == 1 else 'fail'}"
 
     @property
-    def is_healthy(self) -> bool:
-        """Registered, and every node could write when it was last verified."""
+    def is_verified(self) -> bool:
+        """Registered, and every node could write when it was last verified. That says nothing about old snapshots:
+        a verification passes on an emptied folder too."""
         return self.state == RepositoryState.REGISTERED and self.verified_at is not None and not self.message
 
     @property

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from django.utils import timezone
 from .models import Level, Run, RunLogLine
 
 MAX_ROWS = 5000
+WINDOW = 500
 
 
 def append(run: Run, lines: list[tuple[str, str]]) -> None:
@@ -42,6 +44,37 @@ def close(run: Run) -> None:
 
 def file_of(run: Run) -> Path:
     return settings.RUN_LOGS_DIR / f"run-{run.pk}.log"
+
+
+@dataclass(frozen=True)
+class Window:
+    """So many lines as a page shows at once. ``last``: number of the newest line looked at; ``earlier`` leads to the
+    lines before (``?before=``), None at the beginning; ``at_end``: there are no later ones yet; ``more``: there are,
+    to be fetched next."""
+
+    lines: list[RunLogLine]
+    last: int
+    earlier: int | None
+    at_end: bool
+    more: bool
+
+
+def window(run: Run, *, calls: bool, before: int | None = None, after: int | None = None) -> Window:
+    """The lines after a number, before a number, or the last ones."""
+    if after is not None:
+        rows = list(run.log.filter(number__gt=after)[:WINDOW])
+    else:
+        older = run.log.all() if before is None else run.log.filter(number__lt=before)
+        rows = list(older.order_by("-number")[:WINDOW])[::-1]
+    last = rows[-1].number if rows else after or 0
+    more = after is not None and len(rows) == WINDOW
+    return Window(
+        lines=[row for row in rows if calls or row.level != Level.CALL],
+        last=last,
+        earlier=rows[0].number if rows and rows[0].number > 1 and after is None else None,
+        at_end=before is None and not more,
+        more=more,
+    )
 
 
 def as_text(run: Run, *, calls: bool) -> Iterator[str]:

@@ -5,6 +5,8 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
+from .progress import Progress, measure
+
 
 class RunState(models.TextChoices):
     """queued -> running -> succeeded | partial | failed | cancelled; queued -> cancelled | failed."""
@@ -106,6 +108,7 @@ class Run(models.Model):
             models.Index(fields=["next_at"], name="run_due", condition=Q(state__in=ACTIVE)),
             models.Index(fields=["kind", "-id"], name="run_by_kind"),
             models.Index(fields=["state", "-id"], name="run_by_state"),
+            models.Index(fields=["-ended_at", "state"], name="run_by_end"),
         ]
 
     def __str__(self) -> str:
@@ -131,6 +134,11 @@ class Run(models.Model):
     @property
     def actor_name(self) -> str:
         return str(self.actor) if self.actor else "system"
+
+    @property
+    def measured(self) -> Progress | None:
+        """How far it is, where its steps count something."""
+        return measure(self.progress, over=self.is_over)
 
 
 class StepState(models.TextChoices):

@@ -35,7 +35,8 @@ def queue_run(
     """Queue a run with its entry, and ring its doorbell after the commit.
 
     ``key`` is unique for ever: the same key a second time raises RunError, which is how a form that was sent
-    twice and two schedulers of one occurrence become one run. Joins the act that is open.
+    twice and two schedulers of one occurrence become one run. ``params["no_cancel"]`` says why it cannot be
+    cancelled, where it cannot. Joins the act that is open.
     """
     with act(actor, reason=reason) as a:
         try:
@@ -80,7 +81,8 @@ def queue_check(what: str, *, actor, form: str, params: dict | None = None, reco
 
 
 def request_cancel(run: Run, *, actor, reason: str = "") -> None:
-    """Ask a run to stop; its next turn obeys. Raises Denied, and RunError when it is over or was asked before."""
+    """Ask a run to end; its next turn obeys. Raises Denied, and RunError when it is over, was asked before, or
+    cannot be cancelled."""
     if not may(actor, "run.cancel", run):
         raise Denied("run.cancel")
     if run.no_cancel:

@@ -35,7 +35,9 @@ def registered():
     return Repository.objects.filter(state=RepositoryState.REGISTERED).select_related("cluster")
 
 
-NAME_HELP = "Lower case, digits, dot, hyphen and underscore. <snapshot-{now/d}> is resolved before anything is sent."
+NAME_HELP = (
+    "Lower case, digits, dot, hyphen, underscore. Date math like <snapshot-{now/d}> is resolved before it is sent."
+)
 PATTERNS_HELP = "One a line; * stands for any characters, a leading - takes away. Closed indices are included."
 GLOBAL_HELP = "Persistent settings and templates of the cluster. A restore can bring them back over newer ones."
 PARTIAL_HELP = "Without this, the cluster refuses when a shard has no copy. With it, such shards are left out."
@@ -62,6 +64,7 @@ class FreeStartForm(StartForm):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.fields["repository"].queryset = registered()
+        self.fields["name"].help_text = NAME_HELP
 
 
 class ProfileForm(forms.ModelForm):
@@ -104,6 +107,7 @@ class PreviewForm(forms.Form):
 
     repository = RepositoryField()
     patterns = PatternsField()
+    name = forms.CharField(required=False, max_length=200)
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)

@@ -1,6 +1,5 @@
 """Verbs on profiles and snapshots."""
 
-from collections.abc import Collection
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
@@ -61,7 +60,7 @@ def queue_snapshot(
     """
     if actor is not None and not may(actor, "snapshot.start"):
         raise Denied("snapshot.start")
-    name = resolved(name)
+    name = resolved(name, timezone.now())
     _refuse_bad_start(repository, name, patterns)
     with act(actor, reason=reason):
         try:
@@ -106,7 +105,7 @@ def save_profile(*, actor, profile: SnapshotProfile, seen: str = "", reason: str
     when somebody changed it since, or when the name is taken on this cluster."""
     if not may(actor, "profile.manage"):
         raise Denied("profile.manage")
-    resolved(profile.name_template)
+    resolved(profile.name_template, timezone.now())
     if profile.repository.cluster_id != profile.cluster_id:
         raise SnapshotError(f"Repository {profile.repository.name} is on another cluster.", "repository")
     stored = SnapshotProfile.objects.get(pk=profile.pk) if profile.pk else None
@@ -126,12 +125,22 @@ def save_profile(*, actor, profile: SnapshotProfile, seen: str = "", reason: str
     return profile
 
 
-def free_name(repository: Repository, template: str, now: datetime, found: Collection[str] = ()) -> str:
-    """The name that a template gives now; the second one of a day gets ``-2``. ``found`` are names that the
-    repository is known to hold besides our own. Raises DateMathError and BadName."""
-    name = datemath.check_name(datemath.resolve(template, now))
-    own = Snapshot.objects.filter(repository=repository, state__in=HOLDS_NAME, name__startswith=name)
-    return datemath.propose(name, {*own.values_list("name", flat=True), *found})
+def free_name(repository: Repository | None, template: str, now: datetime) -> str:
+    """The name that a template gives now; the second one of a day gets ``-2``. None stands for any repository.
+    Raises SnapshotError."""
+    return datemath.propose(resolved(template, now), _taken_names(repository))
+
+
+def described_name(repository: Repository, name: str) -> str:
+    """What would become of a name that somebody is typing, in words for a preview."""
+    try:
+        concrete = resolved(name, timezone.now())
+    except SnapshotError as error:
+        return str(error)
+    taken = _taken_names(repository)
+    if concrete in taken:
+        return f"{concrete} is taken. Free is: {datemath.propose(concrete, taken)}."
+    return f"It would be called {concrete}."
 
 
 def record_before(snapshot: Snapshot, facts: dict[str, IndexFacts]) -> None:
@@ -203,8 +212,7 @@ def _take_name(repository, name, profile, run, **options) -> Snapshot:
         with transaction.atomic():
             return Snapshot.objects.create(repository=repository, name=name, profile=profile, run=run, **options)
     except IntegrityError as error:
-        taken = Snapshot.objects.filter(repository=repository, state__in=HOLDS_NAME)
-        proposal = datemath.propose(name, set(taken.values_list("name", flat=True)))
+        proposal = datemath.propose(name, _taken_names(repository))
         raise SnapshotError(f"{name} is taken in {repository.name}. Free is: {proposal}.", "name") from error
 
 
@@ -217,11 +225,16 @@ def _refuse_bad_start(repository: Repository, name: str, patterns: list[str]) ->
         )
 
 
-def resolved(name: str) -> str:
+def _taken_names(repository: Repository | None) -> set[str]:
+    rows = Snapshot.objects.filter(state__in=HOLDS_NAME)
+    return set((rows.filter(repository=repository) if repository else rows).values_list("name", flat=True))
+
+
+def resolved(name: str, now: datetime) -> str:
     """The concrete name; date math is resolved here, never by the cluster, which could not find it again. Raises
     SnapshotError."""
     try:
-        return datemath.check_name(datemath.resolve(name, timezone.now()))
+        return datemath.check_name(datemath.resolve(name, now))
     except (datemath.DateMathError, datemath.BadName) as error:
         raise SnapshotError(str(error), "name") from error
 

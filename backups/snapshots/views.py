@@ -74,7 +74,8 @@ def _start_profile(request, profile):
 
 
 def _start_free(request):
-    initial = {"form_key": forms.new_form_key(), "patterns": default_patterns(), "name": "<snapshot-{now/d}>"}
+    name = services.free_name(None, SnapshotProfile().name_template, timezone.now())
+    initial = {"form_key": forms.new_form_key(), "patterns": default_patterns(), "name": name}
     form = forms.FreeStartForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         chosen = {name: value for name, value in form.cleaned_data.items() if name != "seen"}
@@ -110,8 +111,13 @@ def preview(request):
     form = forms.PreviewForm(request.POST)
     if not form.is_valid():
         return render(request, "backups/snapshots/_preview_empty.html")
-    repository, patterns = form.cleaned_data["repository"], form.cleaned_data["patterns"]
-    params = {"repository": repository.pk, "patterns": patterns, "template": "backups/snapshots/_preview.html"}
+    repository, name = form.cleaned_data["repository"], form.cleaned_data["name"]
+    params = {
+        "repository": repository.pk,
+        "patterns": form.cleaned_data["patterns"],
+        "name": services.described_name(repository, name),
+        "template": "backups/snapshots/_preview.html",
+    }
     run = queue_check("patterns", actor=request.user, form="snapshots:start", params=params)
     return check_fragment(request, run)
 

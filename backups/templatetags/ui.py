@@ -149,6 +149,12 @@ def state_word(state: str) -> str:
     return state_of(state).word
 
 
+@register.filter
+def log_css(level: str) -> str:
+    """The colour class of a level in a log."""
+    return {"done": "lo", "warning": "lw", "error": "le"}.get(str(level), "lv")
+
+
 @register.simple_tag
 def when(moment, style: str = "full", empty: str = "Never") -> str:
     if moment is None:

@@ -40,7 +40,8 @@ def log_fields(**fields) -> Iterator[None]:
 
 
 class JsonLines(logging.Formatter):
-    """Turns a record into one line of JSON; see docs/settings.md for its fields."""
+    """Turns a record into one line of JSON: time, level, logger, message, process; request and user where there is
+    a request; what EXTRA names; and ``error``, the traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = {

@@ -113,9 +113,20 @@ class SessionAge:
         """A redirect is for the whole page, not for the fragment that asked; after sign-in it comes back."""
         target = response["Location"]
         if not request.user.is_authenticated:
-            page = urlsplit(request.headers.get("HX-Current-URL", ""))._replace(scheme="", netloc="", fragment="")
-            target = f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': page.geturl() or '/'})}"
+            query = urlencode({"next": page_of(request.headers.get("HX-Current-URL", ""))})
+            target = f"{resolve_url(settings.LOGIN_URL)}?{query}"
         return HttpResponse(status=204, headers={"HX-Redirect": target})
+
+
+def page_of(url: str) -> str:
+    """Path and query of an address that a browser sent; the dashboard when it makes no sense."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "/"
+    if not parts.path.startswith("/") or parts.path.startswith("//"):
+        return "/"
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
 class PasswordChange:

@@ -3,7 +3,6 @@
 Nothing is asked of the database before a template asks for it, so fragments pay nothing.
 """
 
-import socket
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -15,8 +14,6 @@ from backups.access import may
 from backups.access.models import Theme
 from backups.runs.models import Run, RunState
 from backups.templatetags import formats
-
-HOST = socket.gethostname()
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ class Rights:
 class Console:
     """What the shell shows around a page."""
 
-    host = HOST
+    host = settings.WORKER_HOST
     version = settings.VERSION
     themes = Theme.choices
 

@@ -24,8 +24,10 @@ class ConsoleError(Exception):
 
 
 class Console:
-    def __init__(self, log: Path) -> None:
-        self.log = log
+    """`lock` is the descriptor of the lock on this checkout."""
+
+    def __init__(self, log: Path, lock: int) -> None:
+        self.log, self.lock = log, lock
         log.parent.mkdir(parents=True, exist_ok=True)
         if log.is_file() and log.stat().st_size > LOG_MAY_GROW_TO:
             log.replace(log.with_suffix(".log.1"))
@@ -46,19 +48,10 @@ class Console:
         secrets = {"EVERYDAY_PASSWORD": password, "RESTRICTED_PASSWORD": other_password}
         self._run("manage.py", "add_cluster", "--name", NAME, *address, *users, more=secrets)
 
-    def start(self, port: int, lock: int) -> subprocess.Popen:
-        """Web and worker under one supervisor; the lock stays taken until the last of them has ended."""
-        command = [sys.executable, "manage.py", "up", "--bind", f"127.0.0.1:{port}"]
+    def start(self, port: int) -> subprocess.Popen:
+        """Web and worker under one supervisor."""
         with self.log.open("ab") as log:
-            return guard.start(
-                command,
-                grace=STOPS_WITHIN,
-                cwd=CHECKOUT,
-                env=self.environment,
-                stdout=log,
-                stderr=log,
-                pass_fds=[lock],
-            )
+            return self._guarded(["manage.py", "up", "--bind", f"127.0.0.1:{port}"], {}, stdout=log, stderr=log)
 
     def wait_for_page(self, url: str, process: subprocess.Popen) -> None:
         browser = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -74,24 +67,27 @@ class Console:
 
     def _run(self, *words: str, more: dict[str, str] | None = None) -> str:
         """One command to its end; its log lines go to the log, its output to the caller."""
-        environment = {**self.environment, **(more or {})}
         with self.log.open("a+b") as log:
             begin = log.seek(0, os.SEEK_END)
-            done = subprocess.run(
-                [sys.executable, *words],
-                cwd=CHECKOUT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-            )
+            process = self._guarded([*words], more or {}, stdout=subprocess.PIPE, stderr=log)
+            try:
+                output, _ = process.communicate()
+            finally:
+                process.terminate()
+                process.wait()
             log.seek(begin)
             lines = log.read().decode(errors="replace").splitlines()
-        if done.returncode != 0:
+        if process.returncode != 0:
             plain = [line for line in lines if line.strip() and not line.startswith("{")]
-            last = plain[-1] if plain else f"it ended with {done.returncode}; see {self.log}"
+            last = plain[-1] if plain else f"it ended with {process.returncode}; see {self.log}"
             raise ConsoleError(f"{' '.join(words[:2])} failed: {last}")
-        return done.stdout.decode()
+        return output.decode()
+
+    def _guarded(self, words: list[str], more: dict[str, str], **popen) -> subprocess.Popen:
+        """Started so that it ends with us; the lock of this checkout stays taken until it has ended."""
+        environment = {**self.environment, **more}
+        command = [sys.executable, *words]
+        return guard.start(command, grace=STOPS_WITHIN, cwd=CHECKOUT, env=environment, pass_fds=[self.lock], **popen)
 
 
 def free_port(first: int) -> int:

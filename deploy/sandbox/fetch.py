@@ -7,12 +7,14 @@ import time
 import zipfile
 from pathlib import Path
 
+from deploy.sandbox import guard
 from deploy.sandbox.packages import Missing, Say, program
 
 GROUP = "org.elasticsearch.distribution.integ-test-zip"
 NAME = "elasticsearch"
 TRIES = 3
 SAY_EVERY = 3.0
+LEFT_BEHIND_AFTER = 3600.0  # nobody unpacks for an hour: somebody was killed
 
 
 def unpacked(version: str, servers: Path, say: Say) -> Path:
@@ -61,12 +63,13 @@ def download(version: str, say: Say) -> Path:
 def _get(command: list[str], folder: Path, say: Say) -> str:
     """Run Maven once, saying how far it is; '' when it went well, else its last word."""
     with tempfile.TemporaryFile("w+") as output:
-        maven = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        maven = guard.start(command, grace=2, stdout=output, stderr=output)
         try:
             _follow(maven, folder, say)
         finally:
-            maven.kill()
-        if maven.wait() == 0:
+            maven.terminate()
+            maven.wait()
+        if maven.returncode == 0:
             return ""
         output.seek(0)
         errors = [line for line in output.read().splitlines() if line.startswith("[ERROR]")]
@@ -89,6 +92,9 @@ def _follow(maven: subprocess.Popen, folder: Path, say: Say) -> None:
 def unpack(zip_file: Path, home: Path) -> None:
     """Unpack beside and rename; whoever comes second uses what the first one made."""
     home.parent.mkdir(parents=True, exist_ok=True)
+    for left in home.parent.glob(".unpacking-*"):
+        if time.time() - left.stat().st_mtime > LEFT_BEHIND_AFTER:
+            shutil.rmtree(left, ignore_errors=True)
     beside = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=home.parent))
     try:
         with zipfile.ZipFile(zip_file) as archive:

@@ -3,11 +3,13 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 Say = Callable[[str], None]
+BIG_DOWNLOAD = re.compile(r"Get:\d+ \S+ \S+ \S+ (\S+) .*\[(\d+\S* MB)\]")
 JAVA_PLACES = ("/usr/lib/jvm/*/bin/java", "/opt/java/*/bin/java", "/usr/java/*/bin/java")
 
 
@@ -21,12 +23,26 @@ def install(what: str, packages: list[str], say: Say) -> None:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise Missing(f"{what} is missing. On Debian: sudo apt-get install {' '.join(packages)}")
     say(f"{what} is missing; installing system packages: {' '.join(packages)}")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for attempt in (["apt-get", "update", "-qq"], command):
-        done = subprocess.run(attempt, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode != 0:
-        last = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()[-1]
-        raise Missing(f"{what} could not be installed ({last}). Try: {' '.join(command)}")
+    _apt(["apt-get", "update", "-qq"], say)
+    if problem := _apt(command, say):
+        raise Missing(f"{what} could not be installed ({problem}). Try: {' '.join(command)}")
+
+
+def _apt(command: list[str], say: Say) -> str:
+    """Run apt-get, saying what is big enough to take its time; '' when it went well, else its last word."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    last = "no reason given"
+    with subprocess.Popen(command, env=environment, text=True, **pipes) as apt:
+        try:
+            for line in apt.stdout:
+                last = line.strip() or last
+                if download := BIG_DOWNLOAD.match(line):
+                    say(f"  Downloading {download[1]} ({download[2]})")
+        except BaseException:
+            apt.send_signal(signal.SIGINT)  # it ends where it may; a kill would leave packages half configured
+            raise
+    return "" if apt.returncode == 0 else last
 
 
 def program(name: str, package: str, say: Say) -> str:

@@ -28,8 +28,7 @@ class Stopped(BaseException):
 
 class Run:
     def __init__(self, lock: int) -> None:
-        self.lock = lock
-        self.console = console.Console(LOGS / "console.log")
+        self.console = console.Console(LOGS / "console.log", lock)
         self.server: elasticsearch.Server | None = None
         self.web = None
 
@@ -45,7 +44,7 @@ class Run:
             self._without_if_impossible(self._connect_server)
         say("Starting the console")
         port = console.free_port(int(os.environ.get("PORT", FIRST_PORT)))
-        self.web = self.console.start(port, self.lock)
+        self.web = self.console.start(port)
         url = f"http://127.0.0.1:{port}"
         self.console.wait_for_page(url, self.web)
         return url

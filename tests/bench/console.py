@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def set_up() -> Path:
     """Make a home with keys and database, and load Django with it. Once per process. Returns the home."""
     home = Path(os.environ.get("CONSOLE_HOME", "") or tempfile.mkdtemp(prefix="console-bench-"))
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cybersift_backup_site.settings")
     os.environ |= {
-        "DJANGO_SETTINGS_MODULE": "cybersift_backup_site.settings",
         "CONSOLE_HOME": str(home),
         "HTTPS": "no",
         "LOG_LEVEL": "WARNING",

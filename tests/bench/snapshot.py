@@ -1,7 +1,7 @@
 """The whole time of a snapshot, from the commit of the form's row to the run's last commit, beside curl.
 
 10 indices with 50,000 documents, a new repository for every measurement, so that both copy everything. The console
-does more in this time (it records the indices before and after, reads the snapshot back, writes an audit trail); the bar
+does more in this time: it records the indices before and after, reads the snapshot back and writes entries. The bar
 is what curator needs on top of the bare call: 1.2 s.
 """
 

@@ -21,7 +21,12 @@ class Console:
     def __init__(self) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="console-browser-"))
         self.port = _free_port()
-        self.environ = {**os.environ, "CONSOLE_HOME": str(self.home), "HTTPS": "no", "WORKER_HOST": "soc-prod-console-01"}
+        self.environ = {
+            **os.environ,
+            "CONSOLE_HOME": str(self.home),
+            "HTTPS": "no",
+            "WORKER_HOST": "soc-prod-console-01",
+        }
         self.environ["DJANGO_SETTINGS_MODULE"] = "cybersift_backup_site.settings"
         self.people: dict[str, str] = {}
         self.process: subprocess.Popen | None = None
@@ -63,7 +68,7 @@ class Console:
         end = time.monotonic() + STARTS_WITHIN
         while time.monotonic() < end:
             try:
-                urllib.request.urlopen(f"{self.url}/sign-in/", timeout=5).read()
+                urllib.request.urlopen(f"{self.url}/sign-in/", timeout=5).read()  # noqa: S310 http on loopback
                 return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)

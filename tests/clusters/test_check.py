@@ -89,7 +89,7 @@ def test_figures_of_a_silent_cluster_stay_and_show_their_age(save, tested, fake_
     assert cluster.state == "bad"
     assert (cluster.version, cluster.answered_at) == ("8.19.0", answered)
     assert cluster.looked_at > answered
-    assert cluster.everyday is not None
+    assert (cluster.everyday.state, cluster.everyday.may["cluster"]["monitor"]) == ("good", True)
 
 
 def test_an_untrusted_certificate(save, tested, tls_elasticsearch, ca_dir):

@@ -55,7 +55,7 @@ def test_reason_change_and_origin_are_shown(cast, auditor, write):
 
 
 @pytest.mark.skipif(not shutil.which("sha256sum"), reason="sha256sum is not installed")
-@pytest.mark.parametrize("name", ["plain", "it's a \"test\" of $(quoting) `here` %s \\n", "Ġorġ 'Borg'"])
+@pytest.mark.parametrize("name", ["plain", 'it\'s a "test" of $(quoting) `here` %s \\n', "Ġorġ 'Borg'"])
 def test_the_command_on_the_page_prints_the_digest(cast, auditor, write, name):
     entry = write(cast["administrator"], obj=("cluster", 1, name))
 
@@ -115,3 +115,29 @@ def test_looking_at_an_entry_leaves_one(cast, auditor, write):
 def test_an_entry_that_is_not_there_is_not_found(auditor):
     assert auditor.get("/audit/999/").status_code == 404
     assert auditor.get("/audit/99999999999999999999999/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("obj", "query"),
+    [
+        (("cluster", 7, "sandbox"), "cluster%3A7"),
+        (("address", "10.0.0.9", "operator from 10.0.0.9"), "10.0.0.9"),
+        (("page", "", "/people/"), ""),
+    ],
+)
+def test_it_leads_to_all_entries_on_the_same_object(cast, auditor, write, obj, query):
+    seq = write(cast["administrator"], obj=obj).seq
+
+    page = page_of(auditor, seq)
+
+    assert (f'?q={query}">All entries on it' in page) is bool(query)
+    if query:
+        found = auditor.get("/audit/", {"q": query.replace("%3A", ":")}).context["readings"]
+        assert [reading.entry.seq for reading in found] == [seq]
+
+
+def test_a_failed_sign_in_was_by_nobody(cast, auditor, client, write):
+    client.post("/sign-in/", {"name": "operator", "password": "wrong"})
+    seq = AuditEntry.objects.get().seq
+
+    assert "not signed in" in page_of(auditor, seq)

@@ -22,8 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 HOME = Path(tempfile.mkdtemp(prefix="console-faults-"))
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cybersift_backup_site.settings")
 os.environ |= {
-    "DJANGO_SETTINGS_MODULE": "cybersift_backup_site.settings",
     "CONSOLE_HOME": str(HOME),
     "HTTPS": "no",
     "LEASE_SECONDS": "4",

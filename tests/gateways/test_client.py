@@ -5,7 +5,6 @@ import logging
 import os
 import socket
 
-import elastic_transport
 import pytest
 
 from backups.gateways.elasticsearch import addresses, client, cluster, indices, repositories, snapshots
@@ -371,11 +370,15 @@ def test_a_secret_is_in_no_representation(fake_scene):
 @pytest.mark.parametrize(("status", "kind"), [(401, BadCredential), (403, Forbidden), (500, Refused)])
 def test_an_answer_that_repeats_our_headers_is_not_shown(fake_scene, status, kind):
     token = client._token(fake_scene.access())
-    echo = {"error": {"type": "", "reason": f"you sent Basic {token}"}, "status": status}
+    reason = f"you sent Basic {token}, that is {fake_scene.passwords['everyday']}"
+    echo = {"error": {"type": "", "reason": reason}, "status": status}
     fake_scene.fake.answer_next(status, echo)
     with pytest.raises(kind) as error:
         fake_scene.client().send(HEALTH)
-    assert token not in error.value.message + error.value.detail + error.value.reason
+    shown = str(error.value) + repr(error.value) + error.value.message + error.value.detail + error.value.reason
+    assert "you sent" in shown
+    assert token not in shown
+    assert fake_scene.passwords["everyday"] not in shown
 
 
 def test_one_client_for_a_process_and_access(fake_scene):

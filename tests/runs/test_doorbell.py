@@ -1,5 +1,7 @@
 """The doorbell: rings after the commit, and nothing is lost when it does not ring."""
 
+from contextlib import suppress
+
 import pytest
 from django_q.models import OrmQ
 
@@ -26,7 +28,7 @@ def test_it_rings_after_the_commit(db, django_capture_on_commit_callbacks):
 
 
 def test_it_does_not_ring_for_what_was_rolled_back(db, django_capture_on_commit_callbacks):
-    with django_capture_on_commit_callbacks() as callbacks, pytest.raises(RuntimeError), act(None):
+    with django_capture_on_commit_callbacks() as callbacks, suppress(RuntimeError), act(None):
         queue_run("make", actor=None, subject="a thing")
         raise RuntimeError
     assert callbacks == []

@@ -12,7 +12,6 @@ from backups.runs.models import TERMINAL, Effect, Run, RunState, StepState
 
 from .fakes import World, assert_true_history
 
-
 WHICH = st.integers(0, 3)
 
 

@@ -103,3 +103,15 @@ def test_the_second_of_two_who_unpack_uses_what_the_first_made(server_zip, tmp_p
 
     assert (home / "mark").exists()
     assert [found.name for found in home.parent.iterdir()] == [home.name]
+
+
+def test_what_a_killed_unpacking_left_is_removed_but_not_what_another_one_does(server_zip, tmp_path):
+    old, new = tmp_path / "servers" / ".unpacking-old", tmp_path / "servers" / ".unpacking-new"
+    old.mkdir(parents=True)
+    new.mkdir()
+    os.utime(old, (0, 0))
+
+    fetch.unpack(server_zip, tmp_path / "servers" / "elasticsearch-8.19.0")
+
+    assert not old.exists()
+    assert new.exists()

@@ -41,17 +41,26 @@ def test_without_root_the_command_is_named(monkeypatch):
     assert str(missing.value) == "mvn is missing. On Debian: sudo apt-get install maven"
 
 
+APT = """#!/bin/sh
+[ "$1" = update ] && exit 0
+echo "Get:1 http://mirror.test/debian stable/main amd64 openjdk-17-jre-headless amd64 17.0.15+6-1 [43.8 MB]"
+echo "Get:2 http://mirror.test/debian stable/main amd64 maven all 3.8.7-1 [18.3 kB]"
+echo "E: Unable to fetch some archives"
+exit 100
+"""
+
+
 def test_as_root_it_is_said_first_and_the_failure_is_one_line(tmp_path, monkeypatch):
-    apt = tmp_path / "apt-get"
-    apt.write_text("#!/bin/sh\necho 'E: Unable to locate package maven' >&2\nexit 100\n")
-    apt.chmod(0o755)
+    (tmp_path / "apt-get").write_text(APT)
+    (tmp_path / "apt-get").chmod(0o755)
     monkeypatch.setattr(packages.os, "geteuid", lambda: 0)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     said = []
 
-    with pytest.raises(
-        packages.Missing, match=r"^maven could not be installed \(E: Unable to locate package maven\)"
-    ):
+    with pytest.raises(packages.Missing, match=r"^maven could not be installed \(E: Unable to fetch some archives\)"):
         packages.install("maven", ["maven"], said.append)
 
-    assert said == ["maven is missing; installing system packages: maven"]
+    assert said == [
+        "maven is missing; installing system packages: maven",
+        "  Downloading openjdk-17-jre-headless (43.8 MB)",
+    ]

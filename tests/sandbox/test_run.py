@@ -73,10 +73,12 @@ def test_the_people_are_printed_and_the_last_line_is_the_address(tmp_path, monke
 
 
 def test_a_command_that_fails_is_told_in_its_own_words(tmp_path):
-    driven = console.Console(tmp_path / "console.log")
+    lock = run.take_lock(tmp_path / "lock")
+    driven = console.Console(tmp_path / "console.log", lock)
     program = "import sys; print('{\"level\": \"info\"}', file=sys.stderr); sys.exit('The disk is full.')"
 
     with pytest.raises(console.ConsoleError, match=r"failed: The disk is full\.$"):
         driven._run("-c", program)
 
     assert "The disk is full." in (tmp_path / "console.log").read_text()
+    os.close(lock)

@@ -3,12 +3,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.template import engines
+from django.template.loader import render_to_string
 from django.utils import timezone
 
 from backups.audit.models import Outcome
 from backups.clusters import models as clusters
 from backups.repositories import models as repositories
-from backups.runs.models import RunState, StepState
+from backups.runs.models import Level, RunLogLine, RunState, StepState
 from backups.snapshots.models import SnapshotState
 from backups.templatetags import ui
 
@@ -107,3 +108,15 @@ def test_what_still_runs_says_so_far():
 
     assert draw("{% took start %}", start=start).endswith(" so far")
     assert draw("{% took start end %}", start=start, end=start + timedelta(seconds=48)) == ("48\N{NO-BREAK SPACE}s")
+
+
+@pytest.mark.parametrize("level", Level.values)
+def test_a_log_line_has_its_level_in_words_and_in_colour(level):
+    line = RunLogLine(number=7, at=timezone.now(), level=level, text="<script>")
+
+    html = render_to_string("ui/log_line.html", {"line": line})
+
+    assert '<li id="L7"' in html
+    assert (' class="w"' in html, ' class="e"' in html) == (level == "warning", level == "error")
+    assert html.count(Level(level).label) == 2  # one of them is for phones
+    assert "&lt;script&gt;" in html

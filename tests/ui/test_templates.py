@@ -64,7 +64,7 @@ def test_htmx_attributes_are_not_inherited(name):
     markup = re.sub(r"{%.*?%}|{{.*?}}", "", source(name))
     stray = [
         tag
-        for tag in re.findall(r"<[a-z][^>]*\shx-(?:swap|target|trigger|include|vals)[^>]*>", markup)
+        for tag in re.findall(r"<[a-z][^>]*\shx-(?:swap|target|trigger|include|vals)=[^>]*>", markup)
         if not re.search(r"\shx-(?:get|post)=", tag)
     ]
 

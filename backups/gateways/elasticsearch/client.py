@@ -12,11 +12,13 @@ from elasticsearch import Elasticsearch
 from .addresses import check_shape
 from .answers import judge, lost, unreadable
 from .call import Call
-from .errors import GatewayError, Untrusted
+from .errors import Answered, GatewayError, Untrusted
 from .guard import guarded_node
 
 READ_RETRIES = 2
 RETRIED_STATES = (502, 503, 504)
+HIDDEN_FROM = 8
+"""Shorter passwords are not looked for in answers: they would be found inside words."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,10 @@ class Client:
             raise unreadable(call, self._where) from None
         except TransportError as error:
             raise self._no_answer(call, error) from error
-        return judge(call, meta.status, body, user=self.access.username, where=self._where)
+        try:
+            return judge(call, meta.status, body, user=self.access.username, where=self._where)
+        except Answered as error:
+            raise _without_secrets(error, self.access) from None
 
     @property
     def _where(self) -> str:
@@ -97,6 +102,17 @@ class Client:
             return error.__cause__
         seconds = min(call.timeout, self.access.patience) if isinstance(error, ConnectionTimeout) else None
         return lost(call, self._where, seconds, str(error.__cause__ or error))
+
+
+def _without_secrets(error: Answered, access: Access) -> Answered:
+    """Whoever answers may repeat our own headers; some proxies do, for debugging."""
+    for secret in (_token(access), access.password):
+        if len(secret) >= HIDDEN_FROM:
+            error.message, error.detail, error.reason = (
+                text.replace(secret, "…") for text in (error.message, error.detail, error.reason)
+            )
+    error.args = (error.message, error.detail)
+    return error
 
 
 def _token(access: Access) -> str:

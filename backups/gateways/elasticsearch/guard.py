@@ -101,7 +101,7 @@ def _certificate_words(address: str, error: ssl.SSLCertVerificationError) -> str
 
 
 def _handshake_words(address: str, error: ssl.SSLError) -> GatewayError:
-    if error.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"):
+    if getattr(error, "reason", None) in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"):
         return NotElasticsearch(
             f"{address} does not speak TLS. Check the port; if Elasticsearch has TLS off there, the address "
             "begins with http://.",

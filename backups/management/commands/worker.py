@@ -2,8 +2,8 @@
 
 import os
 
-from django.core.management import call_command
 from django.core.management.base import BaseCommand
+from django_q.cluster import Cluster
 
 from backups.worker import supervisor
 from backups.worker.ticker import Ticker
@@ -18,8 +18,10 @@ class Command(BaseCommand):
     def handle(self, *args, part: str | None = None, **options) -> None:
         if part == "queue":
             supervisor.let_forks_die_with_parent()
-            call_command("qcluster")
-            # Its helper threads may still wait for processes that are gone.
+            cluster = Cluster()
+            cluster.start()
+            cluster.sentinel.join()
+            # Not the interpreter's way out: queue threads may wait for processes that are gone.
             os._exit(0)
         elif part == "ticker":
             Ticker().run()

@@ -36,25 +36,29 @@
     if (document.hidden || paused || Date.now() < retryAt) event.preventDefault();
   });
 
-  const answered = () => {
+  const answered = ({ detail: { elt, xhr } }) => {
+    if (xhr.status >= 400) return;
+    if (!isPoll(elt)) return $("#trouble-note")?.remove();
     failures = retryAt = 0;
     answeredAt = Date.now();
     $("#stale-note")?.remove();
   };
+  const showNote = (name) => {
+    if ($(`#${name}-note`)) return;
+    const note = $(`#${name}`).content.firstElementChild.cloneNode(true);
+    note.id = `${name}-note`;
+    $("main").prepend(note);
+  };
   const failed = (event) => {
-    if (!isPoll(event.detail.elt)) return;
+    if (!isPoll(event.detail.elt)) return showNote("trouble");
     const wait = Math.min(30, 2 ** ++failures);
     retryAt = Date.now() + wait * 1000;
     if (Date.now() - answeredAt < 10000) return;
-    if (!$("#stale-note")) {
-      const note = $("#stale").content.firstElementChild.cloneNode(true);
-      note.id = "stale-note";
-      $("main").prepend(note);
-    }
+    showNote("stale");
     $("#stale-note [data-since]").textContent = new Date(answeredAt).toISOString().slice(11, 19) + " UTC";
     $("#stale-note [data-every]").textContent = wait;
   };
-  document.addEventListener("htmx:afterOnLoad", (event) => { if (event.detail.xhr.status < 400) answered(); });
+  document.addEventListener("htmx:afterOnLoad", answered);
   ["htmx:sendError", "htmx:timeout", "htmx:responseError"].forEach((name) => document.addEventListener(name, failed));
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return;

@@ -12,6 +12,8 @@ from deploy.sandbox.elasticsearch import CHECKOUT, SERVERS
 from tests.sandbox.eventually import eventually, running
 
 COPIED = ("manage.py", "Makefile", "requirements.txt", "cybersift_backup_site", "backups", "templates", "deploy")
+# What the tests set for themselves, or a make around them.
+OURS = ("CONSOLE_HOME", "DJANGO_SETTINGS_MODULE", "HTTPS", "DATABASE_URL", "MAKEFLAGS", "MAKELEVEL", "SANDBOX")
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +64,6 @@ class Made:
     def close(self) -> None:
         self.make.stdout.close()
         self.make.wait(60)
-
-
-OURS = ("CONSOLE_HOME", "DJANGO_SETTINGS_MODULE", "HTTPS", "DATABASE_URL", "MAKEFLAGS", "MAKELEVEL", "SANDBOX")
 
 
 def page(url: str) -> str:

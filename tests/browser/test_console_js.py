@@ -7,24 +7,16 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.template import engines
-from playwright.sync_api import sync_playwright
 
 from backups.web.middleware import HEADERS
-from tests.ui.chromium import launch
 
+ANSWERED = """() => { window.answered = new Promise((done) =>
+    document.addEventListener("htmx:afterRequest", done, { once: true })); }"""
 NOON = "2026-11-22T12:00:00Z"
 HOST = "https://console.test"
 STATIC = Path(__file__).parents[2] / "backups/static"
 PAGE = '{% extends "plain.html" %}{% block title %}Test{% endblock %}{% block content %}CONTENT{% endblock %}'
 LIVE = '<section id="live" hx-get="/live/" hx-trigger="every 2s" hx-swap="outerHTML">FIGURES</section>'
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser
-        browser.close()
 
 
 class Played:
@@ -57,11 +49,15 @@ class Played:
     def after(self, seconds: float) -> None:
         self.page.clock.run_for(seconds * 1000)
 
-    def next_poll(self, path: str = "/live/") -> None:
-        with self.page.expect_request_finished(lambda request: urlsplit(request.url).path == path):
-            self.after(2)
-        self.page.locator(".htmx-request").wait_for(state="detached")
-        self.after(0.1)  # htmx settles what it has swapped in a moment later
+    def next_poll(self, path: str = "/live/", *, settled: bool = False) -> None:
+        """Let two seconds pass, and wait until the answer to what is asked then has been dealt with."""
+        before = self.asked[path]
+        self.page.evaluate(ANSWERED)
+        self.after(2)
+        self.page.evaluate("window.answered.then(() => null)")
+        assert self.asked[path] == before + 1
+        if settled:
+            self.after(0.1)  # htmx makes what it has swapped in live a moment later
 
     def two_seconds(self, polls: bool) -> int:
         """Let two seconds pass, in which the page polls or does not; how often it has asked by then."""
@@ -74,8 +70,8 @@ class Played:
 
 
 @pytest.fixture
-def played(chromium):
-    context = chromium.new_context(permissions=["clipboard-read", "clipboard-write"], timezone_id="UTC")
+def played(browser):
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"], timezone_id="UTC")
     page = context.new_page()
     troubles = []
     page.on("pageerror", lambda error: troubles.append(str(error)))
@@ -109,11 +105,11 @@ def test_a_live_part_replaces_itself_until_it_comes_without_an_address(played):
     assert page.locator("#live").text_content() == "FIGURES"
 
     played.answers["/live/"] = (200, LIVE.replace("FIGURES", "62%"))
-    played.next_poll()
+    played.next_poll(settled=True)
     assert page.locator("#live").text_content() == "62%"
 
     played.answers["/live/"] = (200, '<section id="live">100%</section>')
-    played.next_poll()
+    played.next_poll(settled=True)
     asked = played.asked["/live/"]
     played.after(10)
     assert page.locator("#live").text_content() == "100%"
@@ -140,11 +136,23 @@ def test_a_form_that_comes_back_with_errors_is_shown(played):
     assert "x-poll" not in played.headers["/check/"]
 
 
+@pytest.mark.parametrize("status", [403, 500])
+def test_a_form_without_a_usable_answer_says_so(played, status):
+    played.answers["/check/"] = (status, "<p>a whole page</p>")
+    page = played.show('<form hx-post="/check/"><button>Check</button></form>')
+
+    page.get_by_role("button", name="Check").click()
+
+    page.locator("#trouble-note").wait_for()
+    assert "This did not work" in page.locator("#trouble-note").text_content()
+    assert "a whole page" not in page.content()
+
+
 def test_a_script_in_a_fragment_does_not_run(played):
     played.answers["/live/"] = (200, '<section id="live">new<script>window.ran = true</script></section>')
     page = played.show(LIVE)
 
-    played.next_poll()
+    played.next_poll(settled=True)
 
     assert page.locator("#live").text_content() == "new"
     assert page.evaluate("window.ran") is None
@@ -208,7 +216,7 @@ def test_only_what_is_marked_and_new_is_spoken(played):
     played.answers["/live/"] = (200, LIVE.replace("<section", '<section data-say="Snapshot: 50%"'))
     page = played.show(LIVE)
 
-    played.next_poll()
+    played.next_poll(settled=True)
 
     assert page.locator("#announce").text_content() == "Snapshot: 50%"
 
@@ -255,7 +263,7 @@ def test_new_lines_keep_to_the_filter_and_old_ones_go(played):
     page = played.show(LOG)
     page.get_by_role("button", name="Errors").click()
 
-    played.next_poll("/lines/")
+    played.next_poll("/lines/", settled=True)
 
     assert page.locator("#lines li").count() == 500
     assert shown(page) == 491

@@ -1,0 +1,180 @@
+"""What the overview shows, read from our rows: a bounded number of queries, whatever the length of history."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
+
+from backups.clusters.models import Cluster, ClusterState
+from backups.repositories.models import Repository, RepositoryState
+from backups.runs import words
+from backups.runs.models import TERMINAL, Effect, Run, RunState
+from backups.runs.services import worker_is_alive
+from backups.snapshots.models import Snapshot, SnapshotProfile, SnapshotState
+
+LATELY = timedelta(hours=24)
+SHOWN = 10
+ROWS = 50
+FAILED = (RunState.FAILED, RunState.PARTIAL)
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One line under "Needs attention". ``key`` is a stable id for its link."""
+
+    kind: str
+    icon: str
+    title: str
+    text: str
+    url: str
+    key: str
+
+
+class Overview:
+    """Each fact is asked for once, when a template wants it."""
+
+    def __init__(self) -> None:
+        self.since = timezone.now() - LATELY
+
+    @cached_property
+    def worker_alive(self) -> bool:
+        return worker_is_alive()
+
+    @cached_property
+    def running(self) -> list[Run]:
+        return _with_words(Run.objects.history().active().select_related("actor").order_by("pk")[:SHOWN])
+
+    @cached_property
+    def failed(self) -> list[Run]:
+        """What failed or ended partial lately, newest first."""
+        # Said by what it is not: SQLite would else collect every failed run of all times by its state.
+        ended = self._ended().exclude(state__in=[state for state in TERMINAL if state not in FAILED])
+        return _with_words(ended.select_related("actor").order_by("-ended_at")[:SHOWN])
+
+    @cached_property
+    def ended(self) -> dict[str, int]:
+        """How many runs ended lately: ``good``, ``failed`` (or partial) and ``all``."""
+        good, failed = Q(state=RunState.SUCCEEDED), Q(state__in=FAILED)
+        return self._ended().aggregate(
+            good=Count("pk", filter=good), failed=Count("pk", filter=failed), all=Count("pk")
+        )
+
+    def _ended(self) -> QuerySet:
+        return Run.objects.history().filter(ended_at__gte=self.since)
+
+    @cached_property
+    def profiles(self) -> list[SnapshotProfile]:
+        """With ``last_state``, ``last_good_at`` and ``last_good_pk`` of their snapshots."""
+        last = Snapshot.objects.filter(profile=OuterRef("pk")).order_by("-pk")
+        good = Snapshot.objects.filter(profile=OuterRef("pk"), state=SnapshotState.VERIFIED).order_by("-started_at")
+        return list(
+            SnapshotProfile.objects.select_related("cluster", "repository").annotate(
+                last_state=Subquery(last.values("state")[:1]),
+                last_good_at=Subquery(good.values("started_at")[:1]),
+                last_good_pk=Subquery(good.values("pk")[:1]),
+            )[:ROWS]
+        )
+
+    @cached_property
+    def clusters(self) -> list[Cluster]:
+        return list(Cluster.objects.all()[:ROWS])
+
+    @cached_property
+    def repositories(self) -> list[Repository]:
+        return list(Repository.objects.select_related("cluster")[:ROWS])
+
+    @cached_property
+    def last_good(self) -> Snapshot | None:
+        """The newest verified snapshot, with or without a profile."""
+        return Snapshot.objects.filter(state=SnapshotState.VERIFIED).order_by("-pk").first()
+
+    @property
+    def unprotected(self) -> list[SnapshotProfile]:
+        return [profile for profile in self.profiles if profile.last_good_at is None]
+
+    @property
+    def good_clusters(self) -> int:
+        return sum(cluster.state == ClusterState.GOOD for cluster in self.clusters)
+
+    @property
+    def good_repositories(self) -> int:
+        return sum(r.is_verified for r in self.repositories)
+
+    @cached_property
+    def troubles(self) -> list[Trouble]:
+        """Worst first."""
+        found = [*map(_of_run, self.failed), *_of_clusters(self.clusters), *_of_repositories(self.repositories)]
+        found += [
+            Trouble(
+                "warn",
+                "alert-triangle",
+                f"{profile.name} has no good snapshot",
+                f"Nothing it names on {profile.cluster} is protected by it yet.",
+                profile.get_absolute_url(),
+                f"profile-{profile.pk}",
+            )
+            for profile in self.unprotected
+        ]
+        return sorted(found, key=lambda trouble: trouble.kind != "fail")
+
+    @property
+    def version(self) -> str:
+        """Changes with the runs and with what is said about time; cheap enough to be asked every few seconds."""
+        minute = int(timezone.now().timestamp()) // 60
+        ended = "-".join(map(str, self.ended.values()))
+        active = ".".join(f"{run.pk}-{run.version}" for run in self.running)
+        return f"{minute}.{int(self.worker_alive)}.{ended}.{active}"
+
+
+def _with_words(runs: QuerySet) -> list[Run]:
+    found = list(runs)
+    for run in found:
+        run.words = words.words_of(run.kind)
+    return found
+
+
+def _of_run(run: Run) -> Trouble:
+    unknown = run.effect == Effect.UNKNOWN
+    said = "Unknown: somebody must look. " if unknown else ""
+    partial = run.state == RunState.PARTIAL
+    return Trouble(
+        "warn" if partial else "fail",
+        "alert-triangle" if partial else "circle-x",
+        f"{run.subject[:1].upper()}{run.subject[1:]} {'ended incomplete' if partial else 'failed'}",
+        said + run.error[:200],
+        run.get_absolute_url(),
+        f"failed-{run.pk}",
+    )
+
+
+def _of_clusters(clusters: list[Cluster]) -> list[Trouble]:
+    return [
+        Trouble(
+            "fail",
+            "plug-connected-x",
+            f"No contact with {cluster}",
+            cluster.message[:200],
+            cluster.get_absolute_url(),
+            f"cluster-{cluster.pk}",
+        )
+        for cluster in clusters
+        if cluster.state == ClusterState.BAD
+    ]
+
+
+def _of_repositories(repositories: list[Repository]) -> list[Trouble]:
+    what = {RepositoryState.FAILED: "is not registered", RepositoryState.MISSING: "is missing from the cluster"}
+    return [
+        Trouble(
+            "fail",
+            "circle-x",
+            f"{repository} {what[repository.state]}",
+            repository.message[:200],
+            repository.get_absolute_url(),
+            f"repository-{repository.pk}",
+        )
+        for repository in repositories
+        if repository.state in what
+    ]

@@ -1,0 +1,71 @@
+"""What pages say about each kind of run, and about what a run left behind.
+
+The engine's KINDS belong to the worker; these are only words, like the sentences of ``audit.actions``. A kind that
+has none is shown by its name.
+"""
+
+from typing import NamedTuple
+
+from .models import Effect, Run, RunState
+
+
+class KindWords(NamedTuple):
+    """``stays``: what a cancel leaves as it is, said before it. ``look``: what to look at when the effect of a run
+    is unknown."""
+
+    title: str
+    icon: str = "activity"
+    stays: str = "It ends before its next step. What it did so far stays."
+    look: str = (
+        "Look at its last call and at the log, then into the cluster itself. Until then count on neither outcome."
+    )
+
+
+KINDS: dict[str, KindWords] = {
+    "snapshot": KindWords(
+        "Snapshot",
+        "database-export",
+        "The unfinished snapshot is deleted from the repository and cannot be used. The indices, earlier snapshots "
+        "and the repository stay as they are.",
+        "Look whether the repository has a snapshot of this name. If it has and Elasticsearch says SUCCESS, it can "
+        "be restored from; if it has not, nothing was made. Until somebody looked, count on neither.",
+    ),
+    "register_repository": KindWords(
+        "Register repository",
+        "server-2",
+        "Nothing is registered if the call was not sent yet; a registration that was sent stays. The folder and "
+        "what lies in it are not touched.",
+        "Open the repository and verify it. The cluster itself answers GET /_snapshot with the repositories it has.",
+    ),
+    "verify_repository": KindWords(
+        "Verify repository", "shield-check", "A verification changes nothing; the repository stays as it is."
+    ),
+}
+
+
+class Ending(NamedTuple):
+    """``note`` is the colour of the note on the page."""
+
+    note: str
+    title: str
+    text: str = ""
+
+
+def words_of(kind: str) -> KindWords:
+    return KINDS.get(kind) or KindWords(kind.replace("_", " ").capitalize())
+
+
+def ending_of(run: Run) -> Ending | None:
+    """What a run that is over left behind, for people. None while it goes on."""
+    if not run.is_over:
+        return None
+    if run.effect == Effect.UNKNOWN:
+        return Ending("fail", Effect.UNKNOWN.label, words_of(run.kind).look)
+    if run.state == RunState.SUCCEEDED:
+        return Ending("ok", "Done and checked") if run.effect == Effect.APPLIED else Ending("ok", "Done")
+    note = "fail" if run.state == RunState.FAILED else "warn"
+    endings = {
+        Effect.NONE: Ending("run" if run.state == RunState.CANCELLED else note, Effect.NONE.label),
+        Effect.ROLLED_BACK: Ending(note, "What was begun was undone"),
+    }
+    return endings.get(run.effect) or Ending(note, "A part of it is there", "What is missing is named below.")

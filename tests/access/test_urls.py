@@ -1,0 +1,189 @@
+"""ONE table: every address by name, method and role. A new address fails here until it has its lines.
+
+For each role: ``in`` must sign in first, ``ok`` answers, ``bad`` the form comes back (422), ``go`` leads on,
+``no`` denied (403), ``gone`` not found (404), ``not`` not with this method (405), ``odd`` not understood (400),
+``word`` asks for the password again (when it was not given lately).
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from django.urls import URLPattern, get_resolver, reverse
+from django.utils import timezone
+
+from backups.access.gate import STEPPED_UP_AT
+from backups.audit import act
+from backups.audit.models import AuditEntry
+from backups.clusters.models import Cluster, ClusterState
+from backups.repositories.models import Repository, RepositoryState
+from backups.runs.models import CHECK, Run, RunState
+from backups.snapshots.models import Snapshot, SnapshotProfile, SnapshotState
+
+ROLES = ("anonymous", "viewer", "operator", "approver", "auditor", "administrator")
+
+# name                         | GET: anonymous viewer operator approver auditor administrator | POST: the same
+TABLE = """
+dashboard:home                 | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+dashboard:live                 | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+accounts:sign_in               | ok   go   go   go   go   go   | bad  bad  bad  bad  bad  bad
+accounts:sign_out              | in   not  not  not  not  not  | in   in   in   in   in   in
+accounts:step_up               | in   ok   ok   ok   ok   ok   | in   bad  bad  bad  bad  bad
+accounts:profile               | in   ok   ok   ok   ok   ok   | in   go   go   go   go   go
+accounts:password              | in   ok   ok   ok   ok   ok   | in   bad  bad  bad  bad  bad
+accounts:theme                 | in   not  not  not  not  not  | in   odd  odd  odd  odd  odd
+accounts:people                | in   no   ok   ok   ok   ok   | in   not  not  not  not  not
+accounts:person_add            | in   no   no   no   no   ok   | in   no   no   no   no   bad
+accounts:person                | in   no   ok   ok   ok   ok   | in   not  not  not  not  not
+accounts:roles                 | in   no   no   no   no   ok   | in   no   no   no   no   bad
+accounts:one_time_password     | in   no   no   no   no   ok   | in   no   no   no   no   ok
+accounts:deactivate            | in   no   no   no   no   ok   | in   no   no   no   no   go
+accounts:reactivate            | in   no   no   no   no   ok   | in   no   no   no   no   bad
+evidence:list                  | in   no   ok   ok   ok   ok   | in   not  not  not  not  not
+evidence:entry                 | in   no   ok   gone ok   ok   | in   not  not  not  not  not
+evidence:export_csv            | in   no   no   no   ok   no   | in   not  not  not  not  not
+evidence:export_json_lines     | in   no   no   no   ok   no   | in   not  not  not  not  not
+clusters:list                  | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+clusters:add                   | in   no   no   no   no   ok   | in   no   no   no   no   bad
+clusters:detail                | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+clusters:edit                  | in   no   no   no   no   ok   | in   no   no   no   no   bad
+clusters:test                  | in   not  not  not  not  not  | in   no   no   no   no   go
+repositories:list              | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+repositories:register          | in   no   no   no   no   ok   | in   no   no   no   no   bad
+repositories:check             | in   not  not  not  not  not  | in   no   no   no   no   ok
+repositories:detail            | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+repositories:verify            | in   not  not  not  not  not  | in   no   go   no   no   go
+runs:list                      | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+runs:detail                    | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+runs:live                      | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+runs:log                       | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+runs:log_text                  | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+runs:cancel                    | in   not  not  not  not  not  | in   no   go   no   no   go
+runs:check                     | in   gone ok   gone gone gone | in   not  not  not  not  not
+snapshots:list                 | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+snapshots:start                | in   no   ok   no   no   ok   | in   no   bad  no   no   bad
+snapshots:preview              | in   not  not  not  not  not  | in   no   ok   no   no   ok
+snapshots:profiles             | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+snapshots:profile_add          | in   no   no   no   no   ok   | in   no   no   no   no   bad
+snapshots:profile              | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+snapshots:profile_change       | in   no   no   no   no   ok   | in   no   no   no   no   bad
+snapshots:detail               | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+snapshots:live                 | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+"""
+
+
+def rows() -> dict[tuple[str, str], list[str]]:
+    found = {}
+    for line in TABLE.strip().splitlines():
+        name, get, post = (part.strip() for part in line.split("|"))
+        found[name, "get"], found[name, "post"] = get.split(), post.split()
+    return found
+
+
+def addresses(resolver=None, namespace: str = "") -> Iterator[tuple[str, URLPattern]]:
+    """Every address of the console by its full name."""
+    for pattern in (resolver or get_resolver()).url_patterns:
+        if hasattr(pattern, "url_patterns"):
+            inner = f"{namespace}{pattern.namespace}:" if pattern.namespace else namespace
+            yield from addresses(pattern, inner)
+        else:
+            yield f"{namespace}{pattern.name}", pattern
+
+
+PATTERNS = dict(addresses())
+
+
+@pytest.fixture
+def things(cast) -> dict[str, int]:
+    """One of everything, by the beginning of the names that need its key."""
+    cluster = Cluster.objects.create(name="soc-prod", addresses=["https://127.0.0.1:9200"], state=ClusterState.GOOD)
+    repository = Repository.objects.create(cluster=cluster, name="nightly", state=RepositoryState.REGISTERED)
+    profile = SnapshotProfile.objects.create(cluster=cluster, repository=repository, name="everything")
+    run = Run.objects.create(kind="snapshot", key="1", subject="nightly", actor=cast["operator"])
+    over = {"state": RunState.SUCCEEDED, "ended_at": timezone.now()}
+    check = Run.objects.create(kind=CHECK, key="2", subject="form", actor=cast["operator"], **over)
+    snapshot = Snapshot.objects.create(
+        repository=repository, profile=profile, run=run, name="s-1", state=SnapshotState.RUNNING
+    )
+    with act(cast["operator"]) as a:
+        a.record("run.cancel_requested", run)
+    return {
+        "accounts:": cast["approver2"].pk,
+        "clusters:": cluster.pk,
+        "repositories:": repository.pk,
+        "runs:": run.pk,
+        "runs:check": check.pk,
+        "snapshots:": snapshot.pk,
+        "snapshots:profile": profile.pk,
+        "evidence:": AuditEntry.objects.get().pk,
+    }
+
+
+def url_of(name: str, things: dict[str, int]) -> str:
+    """The address, with the key of the thing whose name fits best."""
+    wanted = PATTERNS[name].pattern.converters
+    fitting = [beginning for beginning in things if name.startswith(beginning)]
+    return reverse(name, kwargs={key: things[max(fitting, key=len)] for key in wanted})
+
+
+def ask(browser: Client, method: str, url: str):
+    """A form that was sent without an answer is not empty: it carries its token."""
+    return browser.post(url, {"sent": "yes"}) if method == "post" else browser.get(url)
+
+
+def word_for(answer) -> str:
+    if answer.status_code == 302:
+        target = answer["Location"].split("?")[0]
+        return {"/sign-in/": "in", "/step-up/": "word"}.get(target, "go")
+    known = {400: "odd", 403: "no", 404: "gone", 405: "not", 422: "bad"}
+    return "ok" if answer.status_code in (200, 204) else known.get(answer.status_code, str(answer.status_code))
+
+
+def test_the_table_names_every_address_and_no_other():
+    assert {name for name, _ in rows()} == set(PATTERNS)
+
+
+def test_every_address_has_a_name_of_its_own():
+    names = [name for name, _ in addresses()]
+
+    assert sorted(names) == sorted(set(names))
+    assert not [name for name in names if name.endswith("None")]
+
+
+@pytest.mark.parametrize(("name", "method"), rows())
+def test_who_gets_what(cast, as_person, things, name, method):
+    if name not in PATTERNS:
+        pytest.fail(f"{name} is gone; take its line out of the table")
+    found = []
+    for role in ROLES:
+        with transaction.atomic():
+            browser = Client() if role == "anonymous" else as_person(role)
+            found.append(word_for(ask(browser, method, url_of(name, things))))
+            transaction.set_rollback(True)
+
+    assert dict(zip(ROLES, found, strict=True)) == dict(zip(ROLES, rows()[name, method], strict=True))
+
+
+# What asks for the password again, with every method it takes.
+CAREFUL = {
+    "accounts:person_add",
+    "accounts:roles",
+    "accounts:one_time_password",
+    "accounts:deactivate",
+    "accounts:reactivate",
+    "clusters:add",
+    "clusters:edit",
+}
+
+
+@pytest.mark.parametrize("name", sorted(PATTERNS))
+def test_what_asks_for_the_password_again(cast, as_person, things, name):
+    browser = as_person("administrator")
+    session = browser.session
+    session[STEPPED_UP_AT] = 0
+    session.save()
+
+    words = [word_for(ask(browser, method, url_of(name, things))) for method in ("get", "post")]
+
+    assert ("word" in words) is (name in CAREFUL)

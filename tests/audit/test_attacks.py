@@ -1,0 +1,327 @@
+"""An attacker who owns the database: what he can do once the triggers are off, and what shows it.
+
+Three guards, from the inside out: the chain itself; the MAC, whose key is not in the database; and the signed
+checkpoints in a file outside the database. What none of them shows is said in the last test.
+"""
+
+import json
+from datetime import timedelta
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from backups.audit import act, chain, checkpoints, keys
+from backups.audit.models import AuditEntry, AuditHead, Checkpoint
+from backups.audit.verify import verify
+from tests.audit.conftest import without_triggers
+
+pytestmark = [pytest.mark.django_db, pytest.mark.db]
+
+
+@pytest.fixture
+def log(write):
+    """Thirty entries with a checkpoint after every ten."""
+    for _ in range(3):
+        write(10)
+        checkpoints.make_checkpoint()
+    assert verify().proven_until == 30
+    return list(AuditEntry.objects.order_by("seq"))
+
+
+def rehash(first: int, last: int, *, key: bytes) -> None:
+    """Write the chain anew from one entry on, as a forger does: texts, links, digests, MACs and the head."""
+    before = AuditEntry.objects.filter(seq=first - 1).values_list("digest", flat=True).first() or chain.FIRST
+    for seq in range(first, last + 1):
+        row = AuditEntry.objects.get(seq=seq)
+        fields = json.loads(row.text) | {"prev": before, "seq": seq, "reason": row.reason, "at": row.at}
+        text = chain.canonical(fields)
+        before = chain.digest_of(text)
+        mac = chain.mac_of(before, key)
+        AuditEntry.objects.filter(seq=seq).update(text=text, prev=fields["prev"], digest=before, mac=mac)
+    AuditHead.objects.update(seq=last, digest=before)
+
+
+def cut_rows(after: int) -> None:
+    """Take the newest entries away and set the head back."""
+    AuditEntry.objects.filter(seq__gt=after).delete()
+    AuditHead.objects.update(seq=after, digest=AuditEntry.objects.get(seq=after).digest)
+
+
+def checkpoint_lines() -> list[str]:
+    return [line for file in files() for line in file.read_text().splitlines()]
+
+
+def files():
+    from django.conf import settings
+
+    return sorted(settings.CHECKPOINTS_DIR.glob("*.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("reason", "another reason"),
+        ("action", "run.failed"),
+        ("outcome", "failure"),
+        ("severity", 3),
+        ("actor_name", "somebody else"),
+        ("object_type", "run"),
+        ("object_id", "99"),
+        ("object_name", "another cluster"),
+        ("run", 12),
+        ("text", '{"v":1}'),
+        ("text", "ġ"),
+        ("prev", "0" * 64),
+        ("digest", "f" * 64),
+        ("mac", "f" * 64),
+    ],
+)
+def test_one_changed_column_is_found(log, column, value):
+    with without_triggers():
+        AuditEntry.objects.filter(seq=5).update(**{column: value})
+
+    assert verify().first_bad == 5
+
+
+def test_another_person_is_found(log, cast):
+    with without_triggers():
+        AuditEntry.objects.filter(seq=5).update(actor=cast["operator"])
+
+    assert "actor_id differ" in verify().problem
+
+
+def test_a_moved_time_is_found(log):
+    with without_triggers():
+        AuditEntry.objects.filter(seq=5).update(at=log[4].at - timedelta(days=1))
+
+    assert verify().first_bad == 5
+
+
+@pytest.mark.parametrize("seq", [1, 5, 30])
+def test_a_deleted_entry_is_found(log, seq):
+    with without_triggers():
+        AuditEntry.objects.filter(seq=seq).delete()
+
+    assert verify().first_bad == seq
+
+
+def test_an_entry_set_back_in_time_and_hashed_anew_is_found_by_its_order(log):
+    with without_triggers():
+        AuditEntry.objects.filter(seq=5).update(at=log[4].at - timedelta(days=1))
+        rehash(5, 30, key=keys.mac_key())
+
+    verdict = verify()
+    assert verdict.first_bad == 5
+    assert "older than the entry before" in verdict.problem
+
+
+def test_an_edited_entry_and_everything_after_it_hashed_anew_is_found_by_the_mac(log):
+    """The chain alone would agree: the forger has no key of the MAC."""
+    with without_triggers():
+        AuditEntry.objects.filter(seq=5).update(reason="another reason")
+        rehash(5, 30, key=b"a guess")
+
+    verdict = verify()
+    assert verdict.first_bad == 5
+    assert "MAC is wrong" in verdict.problem
+
+
+def test_a_removed_entry_with_all_renumbered_is_found_by_the_mac(log):
+    with without_triggers():
+        AuditEntry.objects.filter(seq=5).delete()
+        for seq in range(6, 31):
+            AuditEntry.objects.filter(seq=seq).update(seq=seq - 1)
+        rehash(5, 29, key=b"a guess")
+
+    assert verify().first_bad == 5
+
+
+def test_with_the_key_of_the_mac_the_checkpoints_still_find_it(log):
+    with without_triggers():
+        AuditEntry.objects.filter(seq=5).update(reason="another reason")
+        rehash(5, 30, key=keys.mac_key())
+
+    verdict = verify()
+    assert verdict.problem.startswith("Entry 10 is not the one that")
+    assert verdict.proven_until == 0
+
+
+def test_a_forger_who_signs_with_his_own_key_is_found(log):
+    with without_triggers():
+        AuditEntry.objects.filter(seq=5).update(reason="another reason")
+        rehash(5, 30, key=keys.mac_key())
+        Checkpoint.objects.all().delete()
+    forge = Ed25519PrivateKey.generate()
+    lines = []
+    for seq in (10, 20, 30):
+        statement = json.loads(checkpoint_lines()[0]) | {"seq": seq, "digest": AuditEntry.objects.get(seq=seq).digest}
+        lines.append(json.dumps(signed(statement, forge)))
+    files()[0].write_text("\n".join(lines) + "\n")
+
+    assert "was not signed with this console's key" in verify().problem
+
+
+def signed(statement: dict, key: Ed25519PrivateKey) -> dict:
+    import base64
+
+    fields = {name: statement[name] for name in ("at", "seq", "digest", "host")}
+    return fields | {"signature": base64.b64encode(key.sign(chain.canonical(fields).encode())).decode()}
+
+
+@pytest.mark.parametrize("field", ["at", "seq", "digest", "host", "signature"])
+def test_a_changed_statement_is_found(log, field):
+    statement = json.loads(checkpoint_lines()[1])
+    other = {
+        "at": "2020-01-01T00:00:00.000000+00:00",
+        "seq": 12,
+        "digest": "0" * 64,
+        "host": "x",
+        "signature": "AA==",
+    }
+    lines = [checkpoint_lines()[0], chain.canonical(statement | {field: other[field]}), checkpoint_lines()[2]]
+    files()[0].write_text("\n".join(lines) + "\n")
+
+    verdict = verify()
+    assert "line 2 was not signed with this console's key" in verdict.problem
+
+
+def test_a_changed_checkpoint_row_is_found(log):
+    with without_triggers():
+        Checkpoint.objects.filter(seq=20).update(seq=21)
+
+    assert "was not signed with this console's key" in verify().problem
+
+
+def test_a_cut_tail_is_found_by_checkpoint_rows(log):
+    files()[0].unlink()
+    with without_triggers():
+        cut_rows(after=25)
+
+    assert verify().problem.startswith("Entry 30 was cut off: checkpoint row")
+
+
+def test_a_cut_tail_without_its_rows_is_found_by_the_file(log):
+    with without_triggers():
+        cut_rows(after=25)
+        Checkpoint.objects.filter(seq__gt=25).delete()
+
+    verdict = verify()
+    assert verdict.problem.startswith("Entry 30 was cut off:")
+    assert "line 3" in verdict.problem
+
+
+def test_a_cut_tail_that_has_grown_again_is_found_by_the_file(log, write):
+    with without_triggers():
+        cut_rows(after=25)
+        Checkpoint.objects.all().delete()
+    write(10)
+
+    assert verify().problem.startswith("Entry 30 is not the one that")
+
+
+def test_a_log_that_was_begun_anew_is_found_by_the_file(log, write):
+    with without_triggers():
+        AuditEntry.objects.all().delete()
+        Checkpoint.objects.all().delete()
+        AuditHead.objects.update(seq=0, digest=chain.FIRST, at=None)
+    write(35)
+
+    assert verify().problem.startswith("Entry 10 is not the one that")
+
+
+@pytest.mark.parametrize("remains", [0, 29, 31])
+def test_a_head_that_is_gone_or_moved_is_found(log, remains):
+    with without_triggers():
+        AuditHead.objects.update(seq=remains)
+
+    assert "head" in verify().problem
+
+
+def test_a_deleted_head_is_found(log):
+    with without_triggers():
+        AuditHead.objects.all().delete()
+        verdict = verify()
+
+    assert verdict.problem == "The head of the chain is missing."
+
+
+def test_a_line_cut_short_by_a_crash_is_noted_and_does_not_swallow_the_next(log, write):
+    file = files()[0]
+    file.write_text(file.read_text().rstrip("\n")[:-40])
+    write(1)
+    checkpoints.make_checkpoint()
+
+    verdict = verify()
+    assert verdict.intact
+    assert verdict.notes == [f"{file.name} line 3 cannot be read."]
+    assert verdict.proven_until == 31
+
+
+@pytest.mark.parametrize("line", ["", "null", "[1]", '{"seq": "1"}', '{"seq": -1}', '{"seq": 1e400}', "\udcff"])
+def test_lines_that_are_no_statements_are_noted(log, line):
+    with files()[0].open("a", errors="surrogateescape") as file:
+        file.write(line + "\n")
+
+    verdict = verify()
+    assert verdict.intact
+    assert len(verdict.notes) == 1
+
+
+def test_a_number_that_no_database_can_hold_is_no_statement(log):
+    with files()[0].open("a") as file:
+        file.write('{"seq": 99999999999999999999999999}\n')
+
+    assert verify().intact
+
+
+def test_without_checkpoint_files_a_cut_would_not_show_and_that_is_said(log):
+    files()[0].unlink()
+
+    assert verify().notes == ["No checkpoint file was found: a cut at the end would not show."]
+
+
+def test_a_partial_check_finds_what_happened_before_it_by_the_newest_checkpoint(log, write):
+    """Entries up to 25 are trusted, but the checkpoint at 20 must still agree with what is there now."""
+    with without_triggers():
+        AuditEntry.objects.filter(seq=5).update(reason="another reason")
+        rehash(5, 30, key=keys.mac_key())
+    write(1)
+
+    assert verify(since=25).problem.startswith(("Entry 20 is not the one", "Entry 30 is not the one"))
+    assert verify(since=30).problem.startswith("Entry 30 is not the one")
+
+
+def test_every_statement_is_checked_once_in_a_check_by_slices(log):
+    """Three rows and three lines; each slice adds the newest before it."""
+    assert [verify(since, 10).checkpoints for since in (0, 10, 20)] == [2, 3, 3]
+    assert verify().checkpoints == 6
+
+
+def test_a_statement_about_the_empty_log_is_checked_too(write, settings):
+    checkpoints.make_checkpoint()
+    write(1)
+    line = json.loads(checkpoint_lines()[0])
+    files()[0].write_text(chain.canonical(line | {"host": "another"}) + "\n")
+
+    assert "was not signed with this console's key" in verify().problem
+
+
+def test_what_nothing_shows(log, write):
+    """Entries after the newest checkpoint, cut or written anew by somebody who also has the key of the MAC, are
+    lost: that is why grave actions get a checkpoint within a second, and why the files belong on another host."""
+    write(2)
+    with without_triggers():
+        cut_rows(after=31)
+
+    verdict = verify()
+    assert verdict.intact
+    assert verdict.proven_until == 30
+
+
+def test_every_write_after_an_attack_still_works(log):
+    with without_triggers():
+        AuditEntry.objects.filter(seq=5).update(reason="another reason")
+    with act(None) as a:
+        a.record("cluster.changed")
+
+    assert verify().first_bad == 5

@@ -1,0 +1,54 @@
+"""manage.py audit_verify: what it prints and how it ends."""
+
+import pytest
+from django.core.management import call_command
+
+from backups.audit import checkpoints
+from backups.audit.models import AuditEntry, Verification
+from tests.audit.conftest import without_triggers
+
+pytestmark = [pytest.mark.django_db, pytest.mark.db]
+
+
+def test_an_intact_log_ends_well(write, capsys):
+    write(3)
+    checkpoints.make_checkpoint()
+    write(1)
+
+    call_command("audit_verify")
+
+    assert capsys.readouterr().out == ("Intact: 4 entries up to number 4, 2 checkpoints; provable up to entry 3.\n")
+    assert Verification.objects.get().problem == ""
+
+
+def test_a_broken_log_ends_with_1(write, capsys):
+    write(3)
+    with without_triggers():
+        AuditEntry.objects.filter(seq=2).update(reason="x")
+
+    with pytest.raises(SystemExit) as ended:
+        call_command("audit_verify")
+
+    assert ended.value.code == 1
+    assert "BROKEN. Entry 2: was changed: reason differ from its text." in capsys.readouterr().err
+    assert Verification.objects.get().first_bad == 2
+    assert AuditEntry.objects.filter(action="log.broken").count() == 1
+
+
+def test_a_part_that_is_well_says_nothing_about_the_whole(write, capsys):
+    write(3)
+    with without_triggers():
+        AuditEntry.objects.filter(seq=1).update(reason="x")
+
+    call_command("audit_verify", since=2)
+
+    assert "Intact: 1 entries up to number 3" in capsys.readouterr().out
+    assert not Verification.objects.exists()
+
+
+def test_an_empty_log_is_intact(capsys):
+    call_command("audit_verify")
+
+    out = capsys.readouterr().out
+    assert "Intact: 0 entries" in out
+    assert "No checkpoint file was found" in out
