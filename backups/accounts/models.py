@@ -4,8 +4,8 @@ from django.db import models
 
 
 class SignInTry(models.Model):
-    """One failed try. Counted per name and address together: counting names alone would let anybody lock out
-    everybody. Removed by the ticker when nobody counts it any more."""
+    """One try that did not get in; a right password removes its rows. Counted per name and address together:
+    counting names alone would let anybody lock out everybody. Removed by the ticker when nobody counts it."""
 
     name = models.CharField(max_length=150)
     address = models.CharField(max_length=45)

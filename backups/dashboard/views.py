@@ -23,7 +23,7 @@ def live(request):
     overview = Overview()
     if request.GET.get("v") == overview.version:
         return HttpResponse(status=204)
-    return render(request, "backups/dashboard/_live.html", _context(request, overview))
+    return render(request, "backups/dashboard/_live.html", _context(request, overview) | {"fragment": True})
 
 
 def _context(request, overview: Overview) -> dict:

@@ -29,6 +29,8 @@ USERS = {"everyday": "everyday", "restricted": "restricted", "superuser": "super
 def configure(home: Path, unzipped: Path, path_repo: Path, http_port: int | None) -> dict[str, str]:
     """Write the configuration anew, whatever was there, around the passwords and certificates that stay."""
     config = home / "config"
+    for left in config.glob("*.tmp"):  # a server that was killed in its first second; the next one would refuse
+        left.unlink()
     for name in ("log4j2.properties", "role_mapping.yml"):
         write_whole(config / name, (unzipped / "config" / name).read_text())
     options = (unzipped / "config" / "jvm.options").read_text().splitlines()

@@ -12,6 +12,8 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,8 @@ VERSION = "8.19.0"
 JAVA = (17, 24)
 # A server for one reader: the quick compiler alone halves the work of a start.
 JVM_OPTIONS = "-Xms512m -Xmx512m -XX:TieredStopAtLevel=1 -XX:-UsePerfData"
+# This distribution cannot make the index in which the server wants to list its roles, and would try for ever.
+JVM_OPTIONS += " -Des.queryable_built_in_roles_enabled=false"
 STARTS_WITHIN = 180.0
 
 
@@ -132,15 +136,16 @@ def start(
     home, path_repo = home.resolve(), (path_repo or home / "repo").resolve()
     java = packages.java(*JAVA, say)
     unzipped = unpacked(version, servers.resolve(), say)
-    _wait_until_unused(home)
-    for directory in (home / "data", home / "logs", home / "tmp", path_repo):
-        directory.mkdir(parents=True, exist_ok=True)
-    passwords = configure(home, unzipped, path_repo, http_port)
-    (home / "logs" / "http.ports").unlink(missing_ok=True)
-    command = [*unprivileged.prefix(home, path_repo), str(unzipped / "bin" / "elasticsearch")]
     log = log or home / "logs" / "server.log"
-    with log.open("wb") as out:
-        process = guard.start(command, cwd=home, env=_environment(home, java), stdout=out, stderr=out)
+    with _lock(home) as lock:
+        for directory in (home / "data", home / "logs", home / "tmp", path_repo):
+            directory.mkdir(parents=True, exist_ok=True)
+        passwords = configure(home, unzipped, path_repo, http_port)
+        (home / "logs" / "http.ports").unlink(missing_ok=True)
+        command = [*unprivileged.prefix(home, path_repo), str(unzipped / "bin" / "elasticsearch")]
+        environment = _environment(home, java)
+        with log.open("wb") as out:
+            process = guard.start(command, cwd=home, env=environment, stdout=out, stderr=out, pass_fds=[lock])
     return Server(home, process, path_repo, passwords, log)
 
 
@@ -157,19 +162,22 @@ def _environment(home: Path, java: Path) -> dict[str, str]:
     }
 
 
-def _wait_until_unused(home: Path, timeout: float = 30.0) -> None:
-    """A server whose parent was killed needs a moment to end; it holds its lock on the data until then."""
-    lock = home / "data" / "node.lock"
+@contextmanager
+def _lock(home: Path, timeout: float = 40.0) -> Iterator[int]:
+    """One server in a home. The guard keeps the lock until its server is gone, and a server whose parent was
+    killed needs a moment for that: wait for it."""
+    home.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + timeout
-    while lock.is_file():
-        with lock.open("r+") as file:
+    with (home / "lock").open("a") as lock:
+        while True:
             try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
             except OSError:
                 if time.monotonic() > end:
                     raise NotStarted(f"Another Elasticsearch is running in {home}.") from None
-        time.sleep(0.2)
+            time.sleep(0.2)
+        yield lock.fileno()
 
 
 def _last_error(log: Path) -> str:

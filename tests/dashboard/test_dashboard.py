@@ -219,6 +219,15 @@ def test_ages_are_sent_anew_every_minute(as_person, snapshot, monkeypatch):
     assert live(client, version).status_code == 200
 
 
+def test_the_head_of_the_page_follows(as_person, cast, snapshot):
+    client = as_person("viewer")
+    assert "Set up this console" in text_of(live(client))
+    snapshot("nightly-1")
+    fragment = live(client).content.decode()
+    assert 'id="home-head" hx-swap-oob="true"' in fragment
+    assert "<h1>Dashboard</h1>" in fragment
+
+
 # --- the way to the first protection ----------------------------------------------------------------------
 
 

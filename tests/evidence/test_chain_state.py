@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from backups.audit import checkpoints, triggers, watch
+from backups.audit import checkpoints, watch
 from backups.audit.models import AuditEntry, Verification
 from backups.evidence.chain_state import chain_state
+from tests.audit.conftest import without_triggers
 
 
 @pytest.fixture(autouse=True)
@@ -40,9 +41,8 @@ def test_an_intact_chain_says_how_far(cast, auditor, write):
 
 def test_a_broken_chain_names_the_first_bad_entry(cast, auditor, write):
     bad = [write(cast["administrator"]) for _ in range(3)][1]
-    triggers.remove()
-    AuditEntry.objects.filter(seq=bad.seq).update(reason="another reason")
-    triggers.install()
+    with without_triggers():
+        AuditEntry.objects.filter(seq=bad.seq).update(reason="another reason")
     watch.verify_and_remember()
 
     page = page_of(auditor)

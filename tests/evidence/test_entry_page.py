@@ -6,8 +6,9 @@ import subprocess
 
 import pytest
 
-from backups.audit import checkpoints, triggers
+from backups.audit import checkpoints
 from backups.audit.models import AuditEntry
+from tests.audit.conftest import without_triggers
 
 
 def page_of(browser, seq: int) -> str:
@@ -67,9 +68,8 @@ def test_the_command_on_the_page_prints_the_digest(cast, auditor, write, name):
 
 def test_a_changed_entry_is_called_changed(cast, auditor, write):
     entry = write(cast["administrator"])
-    triggers.remove()
-    AuditEntry.objects.filter(seq=entry.seq).update(text=entry.text.replace("sandbox", "another"), mac="0" * 64)
-    triggers.install()
+    with without_triggers():
+        AuditEntry.objects.filter(seq=entry.seq).update(text=entry.text.replace("sandbox", "another"), mac="0" * 64)
 
     answer = auditor.get(f"/audit/{entry.seq}/")
 
@@ -81,9 +81,8 @@ def test_a_changed_entry_is_called_changed(cast, auditor, write):
 @pytest.mark.parametrize("text", ["", "no json", "[]", '{"actor": 1}', "ġ"])
 def test_a_text_that_cannot_be_read_does_not_blank_the_pages(cast, auditor, write, text):
     entry = write(cast["administrator"])
-    triggers.remove()
-    AuditEntry.objects.filter(seq=entry.seq).update(text=text)
-    triggers.install()
+    with without_triggers():
+        AuditEntry.objects.filter(seq=entry.seq).update(text=text)
 
     assert auditor.get(f"/audit/{entry.seq}/").status_code == 200
     assert auditor.get("/audit/").status_code == 200

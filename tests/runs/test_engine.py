@@ -16,6 +16,8 @@ from backups.runs.services import queue_check
 
 from .fakes import World, assert_true_history, one_step, states_of, succeed
 
+pytestmark = pytest.mark.db
+
 
 def finish(run: Run, kinds) -> Run:
     while advance(run.pk, kinds) is not None:

@@ -12,6 +12,7 @@ from backups.runs.models import TERMINAL, Effect, Run, RunState, StepState
 
 from .fakes import World, assert_true_history
 
+pytestmark = pytest.mark.db
 WHICH = st.integers(0, 3)
 
 

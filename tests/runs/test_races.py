@@ -14,7 +14,7 @@ from backups.runs.models import Run, RunState
 
 from .fakes import World, assert_true_history, one_step, succeed
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.db, pytest.mark.django_db(transaction=True)]
 
 THREADS = 6
 

@@ -55,6 +55,15 @@ def test_half_made_certificates_are_made_again(home, unzipped):
     assert not (home / "config/certs.part").exists()
 
 
+def test_the_half_made_keystore_of_a_killed_server_is_removed(home, unzipped):
+    (home / "config").mkdir()
+    (home / "config/elasticsearch.keystore.tmp").touch()
+
+    configure(home, unzipped, home / "repo", None)
+
+    assert not (home / "config/elasticsearch.keystore.tmp").exists()
+
+
 @pytest.mark.parametrize(
     ("before", "wanted", "ports"),
     [
