@@ -1,4 +1,4 @@
-"""One console, one Chromium and two clusters for all tests of this folder; a fresh browser window for each."""
+"""One Chromium for all tests of this folder, a console for each file, a fresh browser window for each test."""
 
 from pathlib import Path
 
@@ -20,8 +20,9 @@ def browser():
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def console():
+    """A new one for each file: the first run is only the first once."""
     running = Console()
     yield running.start()
     running.stop()

@@ -1,5 +1,7 @@
 """Every page in a real browser: no console message, no policy violation, nothing that axe finds."""
 
+import re
+
 import pytest
 
 from backups.urls import urlpatterns
@@ -62,7 +64,7 @@ def test_the_list_of_pages_is_complete():
     """Every URL that answers with a page of its own is in PAGES."""
     parts = (
         "live",
-        "lines",
+        "log",
         "check",
         "test",
         "verify",
@@ -92,7 +94,5 @@ def _urls(patterns, prefix: str = "/") -> list[str]:
 
 
 def _matches(url: str, known: set[str]) -> bool:
-    import re
-
     expression = re.sub(r"<int:\w+>", r"(\\{\\w+\\}|\\d+)", url)
     return any(re.fullmatch(expression, path) for path in known)

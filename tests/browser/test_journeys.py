@@ -23,7 +23,7 @@ def test_signing_in(person):
     expect(page).to_have_url(f"{one.console.url}/runs/")
     one.complaints = [text for text in one.complaints if "422" not in text]  # the wrong password, on purpose
 
-    page.get_by_text("Maria Zammit").click()
+    page.get_by_role("banner").get_by_text("Maria Zammit").click()
     page.get_by_role("button", name="Sign out").click()
     expect(page).to_have_url(re.compile("/sign-in/"))
 
