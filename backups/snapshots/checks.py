@@ -31,7 +31,8 @@ def check_patterns(turn: Turn) -> dict:
         "number": len(chosen),
         "documents": sum(index.documents or 0 for index in chosen),
         "bytes": sum(index.bytes or 0 for index in chosen),
-        "unmatched": list(patterns.unmatched(wanted, found)),
+        # One that takes away and finds nothing to take is no mistake: the default is one.
+        "unmatched": [p for p in patterns.unmatched(wanted, found) if not p.startswith("-")],
         "indices": [
             {"name": i.name, "documents": i.documents, "bytes": i.bytes, "state": i.state, "health": i.health}
             for i in chosen[:SHOWN]

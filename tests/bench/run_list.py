@@ -25,10 +25,9 @@ def rows() -> list[Row]:
     addresses = ["/runs/", "/runs/?state=failed", f"/runs/?before={RUNS // 2}", "/runs/?kind=snapshot"]
     for address in addresses:
         assert client.get(address).status_code == 200
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
+    with CaptureQueriesContext(connection) as queries:
         client.get("/runs/")
+    asked = len(queries)  # now: the next request empties the log
     times = []
     for number in range(REQUESTS):
         began = time.perf_counter()
@@ -38,7 +37,7 @@ def rows() -> list[Row]:
     p95 = statistics.quantiles(times, n=20)[-1]
     return [
         Row("run list at 100,000, p95", f"{p95:.0f} ms", "–", "–", f"under {P95_MS} ms", p95 < P95_MS),
-        Row("run list, queries", str(len(queries)), "–", "–", f"at most {QUERIES}", len(queries) <= QUERIES),
+        Row("run list, queries", str(asked), "–", "–", f"at most {QUERIES}", asked <= QUERIES),
     ]
 
 
