@@ -6,7 +6,7 @@ from .audit.models import AuditEntry, AuditHead, Checkpoint, Verification
 from .clusters.models import Cluster, ClusterCredential
 from .repositories.models import Repository
 from .runs.models import Run, RunLogLine, RunStep, WorkerHost
-from .snapshots.models import Snapshot, SnapshotIndex, SnapshotProfile
+from .snapshots.models import Mapping, Snapshot, SnapshotIndex, SnapshotProfile
 
 __all__ = [
     "AuditEntry",
@@ -14,6 +14,7 @@ __all__ = [
     "Checkpoint",
     "Cluster",
     "ClusterCredential",
+    "Mapping",
     "Repository",
     "Run",
     "RunLogLine",

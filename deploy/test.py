@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -85,6 +85,7 @@ class Total:
 
 def main(wanted: list[str]) -> int:
     signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs deaf to it
     unknown = set(wanted) - set(LAYERS)
     if unknown:
         sys.exit(f"There is no layer {', '.join(unknown)}; there are: {', '.join(LAYERS)}.")
@@ -150,7 +151,8 @@ def run_until_over(command: list[str], environment: dict[str, str]) -> int:
     except BaseException as end:
         if not isinstance(end, KeyboardInterrupt):  # Ctrl-C reaches pytest by itself
             process.send_signal(signal.SIGINT)
-        process.wait(STOPS_WITHIN)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOPS_WITHIN)
         raise
     finally:
         process.kill()
@@ -165,4 +167,7 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit("Stopped.")

@@ -22,7 +22,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 VENV = CHECKOUT / ".venv"
 PYTHON = VENV / "bin" / "python"
 TRIES = 3
-NEWS = re.compile(r"^\s*(Downloading|Installing collected packages)\b")
+NEWS = re.compile(r"^\s*Downloading .* MB\)")  # what takes its time
 
 
 def main(requirements: list[str]) -> None:

@@ -18,15 +18,21 @@ class NoCredential(GatewayError):
     """There is no credential for this purpose, or it cannot be used. Nothing was sent."""
 
 
-def open_client(cluster: Cluster, purpose: str, credential: ClusterCredential | None = None) -> Client:
-    """A client that goes to the cluster as the user in use for this purpose. Raises gateway errors."""
-    return connect(_access(cluster, credential or _in_use(cluster, purpose)))
+def open_client(
+    cluster: Cluster, purpose: str, credential: ClusterCredential | None = None, *, patience: float | None = None
+) -> Client:
+    """A client that goes to the cluster as the user in use for this purpose. Raises gateway errors.
+
+    ``patience`` is for reads that come again anyway: no request takes longer than so many seconds, and nothing is
+    tried twice, so that a cluster that hangs does not hold a worker.
+    """
+    limits = {} if patience is None else {"patience": patience, "read_retries": 0}
+    return connect(_access(cluster, credential or _in_use(cluster, purpose), **limits))
 
 
 def open_client_for_check(cluster: Cluster, purpose: str, credential: ClusterCredential | None = None) -> Client:
     """The same for somebody who waits: nothing is tried twice, and no request takes longer than CHECK_SECONDS."""
-    found = credential or _in_use(cluster, purpose)
-    return connect(_access(cluster, found, patience=CHECK_SECONDS, read_retries=0))
+    return open_client(cluster, purpose, credential, patience=CHECK_SECONDS)
 
 
 def capabilities_of(cluster: Cluster) -> Capabilities:

@@ -19,6 +19,8 @@ from backups.audit import act
 from . import log as run_log
 from .models import ACTIVE, TERMINAL, Effect, Level, Run, RunState, RunStep, StepState
 
+LONGEST_WAIT = timedelta(minutes=5)
+
 MAX_CLAIMS = 20
 """So many claims without a commit mean that every attempt kills its worker."""
 
@@ -30,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Stay:
-    """The same step again, after ``wait`` seconds."""
+    """The same step again, after ``wait`` seconds; never longer than LONGEST_WAIT."""
 
     wait: float = 0
 
@@ -171,11 +173,17 @@ def claim(run_id: int) -> Run | None:
 
 
 def due(runs):
-    """Of these runs, those that anybody may claim now."""
+    """Of these runs, those that anybody may claim now.
+
+    No turn waits longer than LONGEST_WAIT and no lease lasts longer than LEASE_SECONDS: a time beyond that was
+    written by a clock that was wrong, and must not keep the run for ever. ``ended_at`` says the same as the state
+    (a constraint holds them together), and has the index that answers this question every second.
+    """
+    now, lease = Now(), timedelta(seconds=settings.LEASE_SECONDS)
     return runs.filter(
-        Q(next_at=None) | Q(next_at__lte=Now()),
-        Q(lease_until=None) | Q(lease_until__lt=Now()),
-        state__in=ACTIVE,
+        Q(next_at=None) | Q(next_at__lte=now) | Q(next_at__gt=now + LONGEST_WAIT),
+        Q(lease_until=None) | Q(lease_until__lt=now) | Q(lease_until__gt=now + 2 * lease),
+        ended_at=None,
     )
 
 

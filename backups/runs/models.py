@@ -104,8 +104,6 @@ class Run(models.Model):
             ),
         ]
         indexes = [
-            # The ticker asks every second for what is due, whatever the length of history.
-            models.Index(fields=["next_at"], name="run_due", condition=Q(state__in=ACTIVE)),
             models.Index(fields=["kind", "-id"], name="run_by_kind"),
             models.Index(fields=["state", "-id"], name="run_by_state"),
             models.Index(fields=["-ended_at", "state"], name="run_by_end"),

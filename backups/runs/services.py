@@ -97,6 +97,11 @@ def request_cancel(run: Run, *, actor, reason: str = "") -> None:
         doorbell.ring(run.pk)
 
 
+def forget_cancel(run: Run) -> None:
+    """Take a cancel back that could not be carried out, so that it can be asked for again. Part of a commit."""
+    Run.objects.filter(pk=run.pk).update(cancel_requested_at=None, cancel_requested_by=None)
+
+
 def remove_old_checks() -> int:
     """Delete checks that nobody looks at any more. The ticker calls this; history is never deleted."""
     old = Run.objects.filter(kind=CHECK, queued_at__lt=timezone.now() - settings.CHECK_KEPT)

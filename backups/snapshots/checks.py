@@ -2,7 +2,7 @@
 
 from django.utils import timezone
 
-from backups.clusters.connection import open_client
+from backups.clusters.connection import open_client_for_check
 from backups.clusters.models import Purpose
 from backups.gateways.elasticsearch import indices, patterns
 from backups.gateways.elasticsearch.errors import GatewayError
@@ -21,7 +21,7 @@ def check_patterns(turn: Turn) -> dict:
     repository = Repository.objects.select_related("cluster").get(pk=turn.run.params["repository"])
     wanted = turn.run.params["patterns"]
     try:
-        found = indices.list_indices(open_client(repository.cluster, Purpose.EVERYDAY))
+        found = indices.list_indices(open_client_for_check(repository.cluster, Purpose.EVERYDAY))
     except GatewayError as error:
         return {"error": error.message, "detail": error.detail}
     names = set(patterns.expand(wanted, found))

@@ -52,9 +52,10 @@ class SnapshotProfile(models.Model):
 
 
 class SnapshotState(models.TextChoices):
-    """wanted -> running -> verified | partial | failed; wanted, running -> cancelled.
+    """wanted -> running -> verified | partial | failed; wanted, running -> cancelled | unknown.
 
-    ``wanted`` means: the name is taken by us, and the call may or may not have reached the cluster.
+    ``wanted`` means: the name is taken by us, and the call may or may not have reached the cluster. ``unknown``
+    means that nobody could find out whether there is one: somebody must look.
     """
 
     WANTED = "wanted", "Wanted"
@@ -64,10 +65,14 @@ class SnapshotState(models.TextChoices):
     FAILED = "failed", "Failed"
     CANCELLED = "cancelled", "Cancelled"
     MISSING = "missing", "Missing"
+    UNKNOWN = "unknown", "Unknown"
 
 
 # States in which a snapshot of this name exists in the repository, or may.
-HOLDS_NAME = (SnapshotState.WANTED, SnapshotState.RUNNING, SnapshotState.VERIFIED, SnapshotState.PARTIAL)
+HOLDS_NAME = (
+    *(SnapshotState.WANTED, SnapshotState.RUNNING, SnapshotState.VERIFIED, SnapshotState.PARTIAL),
+    SnapshotState.UNKNOWN,
+)
 
 
 class SnapshotQuerySet(models.QuerySet):
@@ -130,11 +135,24 @@ class Counted(models.TextChoices):
     NOT_COUNTED = "not_counted", "Not counted"
 
 
-class IndexQuerySet(models.QuerySet):
-    def without_mapping(self) -> models.QuerySet:
-        """For pages: mappings may have megabytes."""
-        return self.defer("mapping", "settings")
+class Mapping(models.Model):
+    """A mapping, kept once: it may have megabytes, and most indices have that of the day before. ``digest`` is the
+    SHA-256 of its JSON with sorted keys."""
 
+    digest = models.CharField(max_length=64, primary_key=True)
+    body = models.JSONField()
+
+    def __str__(self) -> str:
+        return self.digest
+
+    @classmethod
+    def of(cls, body: dict) -> "Mapping":
+        """The row for this mapping, not saved."""
+        text = json.dumps(body, sort_keys=True, separators=(",", ":"))
+        return cls(digest=hashlib.sha256(text.encode()).hexdigest(), body=body)
+
+
+class IndexQuerySet(models.QuerySet):
     def totals(self) -> dict:
         """Documents and bytes of all of them, as counted before the snapshot."""
         return self.aggregate(documents=models.Sum("documents_before"), bytes=models.Sum("bytes"))
@@ -159,7 +177,7 @@ class SnapshotIndex(models.Model):
     bytes = models.BigIntegerField(null=True)
     primaries = models.PositiveIntegerField(null=True)
     aliases = models.JSONField(default=dict)
-    mapping = models.JSONField(default=dict)
+    mapping = models.ForeignKey(Mapping, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
     settings = models.JSONField(default=dict)
 
     objects = IndexQuerySet.as_manager()

@@ -16,7 +16,7 @@ from backups.runs import RunError, queue_run
 from backups.runs.models import Run
 
 from . import verdict
-from .models import HOLDS_NAME, Snapshot, SnapshotIndex, SnapshotProfile, SnapshotState
+from .models import HOLDS_NAME, Mapping, Snapshot, SnapshotIndex, SnapshotProfile, SnapshotState
 
 KIND = "snapshot"
 PROFILE_FIELDS = (
@@ -145,6 +145,8 @@ def described_name(repository: Repository, name: str) -> str:
 
 def record_before(snapshot: Snapshot, facts: dict[str, IndexFacts]) -> None:
     """Keep what the indices were just before the snapshot. Safe to repeat: a turn that died left nothing."""
+    mappings = {index.name: Mapping.of(index.mapping) for index in facts.values()}
+    Mapping.objects.bulk_create({m.digest: m for m in mappings.values()}.values(), ignore_conflicts=True)
     snapshot.indices.all().delete()
     SnapshotIndex.objects.bulk_create(
         SnapshotIndex(
@@ -157,7 +159,7 @@ def record_before(snapshot: Snapshot, facts: dict[str, IndexFacts]) -> None:
             bytes=index.bytes,
             primaries=index.primaries,
             aliases=index.aliases,
-            mapping=index.mapping,
+            mapping=mappings[index.name],
             settings=index.settings,
         )
         for index in facts.values()
@@ -166,7 +168,7 @@ def record_before(snapshot: Snapshot, facts: dict[str, IndexFacts]) -> None:
 
 def record_after(snapshot: Snapshot, facts: dict[str, IndexFacts]) -> None:
     """Keep what the indices were just after, and with it how exactly each is counted."""
-    rows = list(snapshot.indices.all())
+    rows = list(snapshot.indices.defer("settings", "aliases"))
     for row in rows:
         after = facts.get(row.name)
         row.counted = verdict.counted(row, after)
@@ -203,7 +205,8 @@ def set_state(snapshot: Snapshot, state: str, message: str = "", **columns) -> N
 def give_up(run: Run) -> None:
     """The engine gave the run up: whether the snapshot exists is not known."""
     Snapshot.objects.filter(run=run, state__in=(SnapshotState.WANTED, SnapshotState.RUNNING)).update(
-        state=SnapshotState.FAILED, message="The run was given up. Look into the repository before you use this name."
+        state=SnapshotState.UNKNOWN,
+        message="The run was given up. Look into the repository before you use this name.",
     )
 
 

@@ -4,19 +4,29 @@ Each function is one turn. It may be repeated after a crash at any line, so it l
 the snapshot was fixed in our row before the cluster heard of it, and ``metadata.run_id`` says whose it is.
 """
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from backups.clusters.connection import capabilities_of, open_client
+from backups.clusters.connection import NoCredential, capabilities_of, open_client
 from backups.clusters.models import Purpose
 from backups.gateways.elasticsearch import indices as es_indices
 from backups.gateways.elasticsearch import patterns
 from backups.gateways.elasticsearch import snapshots as es
-from backups.gateways.elasticsearch.errors import GatewayError, OutcomeUnknown, Taken, Unreachable
+from backups.gateways.elasticsearch.errors import (
+    Answered,
+    BadCredential,
+    Forbidden,
+    GatewayError,
+    OutcomeUnknown,
+    Taken,
+    Unreachable,
+)
 from backups.runs import Done, Kind, Next, Stay, Step, Turn
 from backups.runs.models import Effect, Level, RunState
+from backups.runs.services import forget_cancel
 
 from . import services
 from .models import Snapshot, SnapshotState
@@ -27,8 +37,17 @@ from .verdict import judge
 PATIENCE_BEFORE = timedelta(seconds=30)
 PATIENCE_AFTER = timedelta(hours=6)
 
-# Longer than a server keeps a request for its master (30 s): after that a lost create will not come any more.
-LOST_FOR = timedelta(seconds=40)
+# Longer than a server keeps a request for its master (30 s), and then some: a slow repository delays a create.
+LOST_FOR = timedelta(seconds=120)
+
+# Answers of a cluster that is busy or between two masters, or of a proxy before it: not of the request itself.
+PASSING = (429, 502, 503, 504)
+
+# So long one read may keep a worker from the runs of other clusters.
+READ_SECONDS = 5
+
+# The status of a finished snapshot makes the server read a file for every shard.
+SHARDS_ASKED_AGAIN = 200
 
 # A delete waits behind other work of the repository. After that the snapshot is judged as it is found.
 DELETED_WITHIN = timedelta(minutes=10)
@@ -49,7 +68,7 @@ def prepare(turn: Turn):
     if turn.cancel_requested:
         return _cancelled(turn, snapshot, "Nothing was sent to the cluster.")
     try:
-        client = open_client(snapshot.repository.cluster, Purpose.EVERYDAY)
+        client = _reader(snapshot)
         names = patterns.expand(turn.run.params["patterns"], es_indices.list_indices(client))
         facts = es_indices.facts(client, names) if names else {}
         found = es.get(client, snapshot.repository.name, snapshot.name)
@@ -74,18 +93,10 @@ def create(turn: Turn):
     try:
         client = open_client(snapshot.repository.cluster, Purpose.EVERYDAY)
         found = es.get(client, snapshot.repository.name, snapshot.name)
-        if found is None and "lost_at" not in turn.run.result:
-            es.create(client, _create_call(snapshot), opaque_id=_opaque(turn))
-            turn.log("The cluster accepted the snapshot.", Level.DONE)
-            return _started(turn, snapshot)
-    except OutcomeUnknown as error:
-        return _lost(turn, error)
-    except Taken as error:
-        return _taken_but_not_found(turn, snapshot, error)
     except GatewayError as error:
         return _no_answer(turn, snapshot, error)
     if found is None:
-        return _not_found_yet(turn, snapshot)
+        return _not_found_yet(turn, snapshot) if "lost_at" in turn.run.result else _send(turn, snapshot, client)
     if not _ours(snapshot, found):
         return _failed(turn, snapshot, _taken(snapshot))
     turn.log("The snapshot is there already, made by this run: it is adopted.", Level.DONE)
@@ -96,19 +107,22 @@ def follow(turn: Turn):
     """Look how far it is, until it is over. Obeys a cancel."""
     snapshot = _snapshot(turn)
     try:
-        client = open_client(snapshot.repository.cluster, Purpose.EVERYDAY)
+        client = _reader(snapshot)
         found = es.get(client, snapshot.repository.name, snapshot.name)
-        if found and _is_going(turn):
-            return Stay(0.5)
-        if found and found.over:
+        if found is None:
+            return _vanished(turn, snapshot)
+        if not _ours(snapshot, found):
+            return _replaced(turn, snapshot)
+        if _is_going(turn, found):
+            return _wait_until_gone(turn)
+        if found.over:
+            turn.result = _without(turn.run.result, "silent_since", "vanished_at")
             return Next(f"{found.state}, {found.shards_successful} of {found.shards_total} shards")
-        if found and turn.cancel_requested and "cancel_refused" not in turn.run.result:
-            return _cancel(turn, snapshot, found)
-        progress = es.progress(client, snapshot.repository.name, snapshot.name) if found else None
+        if turn.cancel_requested:
+            return _cancel(turn, snapshot)
+        progress = es.progress(client, snapshot.repository.name, snapshot.name)
     except GatewayError as error:
         return _no_answer(turn, snapshot, error)
-    if found is None:
-        return _vanished(turn, snapshot)
     looks = turn.run.progress.get("looks", 0) + 1
     turn.progress = _progress(turn, progress) | {"looks": looks}
     turn.result = _without(turn.run.result, "silent_since", "vanished_at")
@@ -120,22 +134,24 @@ def verify(turn: Turn):
     snapshot = _snapshot(turn)
     names = list(snapshot.indices.values_list("name", flat=True))
     try:
-        client = open_client(snapshot.repository.cluster, Purpose.EVERYDAY)
+        client = _reader(snapshot)
         found = es.get(client, snapshot.repository.name, snapshot.name)
-        progress = es.progress(client, snapshot.repository.name, snapshot.name) if found else None
         facts = es_indices.facts(client, names)
     except GatewayError as error:
         return _no_answer(turn, snapshot, error)
     if found is None:
         return _vanished(turn, snapshot)
+    if not _ours(snapshot, found):
+        return _replaced(turn, snapshot)
     judged = judge(found, names)
     good = judged.state == SnapshotState.VERIFIED
     turn.log(judged.sentence, Level.DONE if good else Level.ERROR)
     for problem in judged.problems:
         turn.log(problem, Level.ERROR)
-    turn.progress = _progress(turn, progress)
+    last = _last_progress(client, snapshot, found)
+    turn.progress = _progress(turn, last)
+    new = turn.progress.get("bytes_total")
     turn.write(lambda a: services.record_after(snapshot, facts))
-    new = progress.bytes_total if progress else None
     turn.write(lambda a: services.record_end(a, snapshot, found, judged, new))
     error = "" if good else judged.sentence
     return Done(STATES[judged.state], Effect.APPLIED, judged.sentence, error, "\n".join(judged.problems))
@@ -158,6 +174,20 @@ def _snapshot(turn: Turn) -> Snapshot:
     return Snapshot.objects.select_related("repository__cluster", "run").get(run=turn.run)
 
 
+def _reader(snapshot: Snapshot):
+    """The everyday client for reads that must not keep a worker from others."""
+    return open_client(snapshot.repository.cluster, Purpose.EVERYDAY, patience=READ_SECONDS)
+
+
+def _last_progress(client, snapshot: Snapshot, found: es.SnapshotFacts) -> es.Progress | None:
+    """How much was new. Worth a question only where it is cheap; the verdict does not depend on it."""
+    if found.shards_total > SHARDS_ASKED_AGAIN:
+        return None
+    with suppress(GatewayError):
+        return es.progress(client, snapshot.repository.name, snapshot.name)
+    return None
+
+
 def _create_call(snapshot: Snapshot):
     return es.create_call(
         snapshot.repository.name,
@@ -177,6 +207,23 @@ def _announce(turn: Turn, snapshot: Snapshot):
     turn.log(_create_call(snapshot).text(), Level.CALL)
     turn.write(lambda a: services.set_state(snapshot, SnapshotState.WANTED, sent_at=timezone.now()))
     return Stay()
+
+
+def _send(turn: Turn, snapshot: Snapshot, client):
+    """The one write. A refusal proves that this call did nothing; an earlier one of a process that died may have."""
+    try:
+        es.create(client, _create_call(snapshot), opaque_id=_opaque(turn))
+    except OutcomeUnknown as error:
+        return _lost(turn, error)
+    except Taken as error:
+        return _taken_but_not_found(turn, snapshot, error)
+    except Answered as error:
+        effect = Effect.UNKNOWN if _maybe_sent(turn, snapshot) else Effect.NONE
+        return _failed(turn, snapshot, error.message, error.detail, effect)
+    except GatewayError as error:
+        return _no_answer(turn, snapshot, error)
+    turn.log("The cluster accepted the snapshot.", Level.DONE)
+    return _started(turn, snapshot)
 
 
 def _started(turn: Turn, snapshot: Snapshot):
@@ -206,8 +253,10 @@ def _taken_but_not_found(turn: Turn, snapshot: Snapshot, error: Taken):
     that is being deleted. The next turn reads whose it is."""
     since = _moment(turn, "taken_since") or timezone.now()
     if timezone.now() - since >= PATIENCE_BEFORE:
-        return _failed(turn, snapshot, error.message, error.detail)
-    turn.result = turn.run.result | {"taken_since": since.isoformat()}
+        effect = Effect.UNKNOWN if _maybe_sent(turn, snapshot) else Effect.NONE
+        return _failed(turn, snapshot, error.message, error.detail, effect)
+    sent = _maybe_sent(turn, snapshot)
+    turn.result = turn.run.result | {"taken_since": since.isoformat(), "maybe_sent": sent}
     return Stay(0.5)
 
 
@@ -218,14 +267,13 @@ def _not_found_yet(turn: Turn, snapshot: Snapshot):
         turn,
         snapshot,
         f"The cluster did not answer when the snapshot was started, and {LOST_FOR.seconds} s later it has none of "
-        "this name. Nothing was made. Start it again.",
+        "this name. Most likely the call never arrived. Look once more, then start it again with another name.",
+        effect=Effect.UNKNOWN,
     )
 
 
-def _cancel(turn: Turn, snapshot: Snapshot, found: es.SnapshotFacts):
-    """Delete the running snapshot, which is how Elasticsearch cancels one. Only if it is ours."""
-    if not _ours(snapshot, found):
-        return _failed(turn, snapshot, _taken(snapshot))
+def _cancel(turn: Turn, snapshot: Snapshot):
+    """Delete the running snapshot, which is how Elasticsearch cancels one. It was seen to be ours."""
     cluster = snapshot.repository.cluster
     call = es.delete_call(snapshot.repository.name, snapshot.name, capabilities_of(cluster))
     if "cancel_at" not in turn.run.result:
@@ -237,22 +285,40 @@ def _cancel(turn: Turn, snapshot: Snapshot, found: es.SnapshotFacts):
         es.delete(open_client(cluster, Purpose.RESTRICTED), call, opaque_id=_opaque(turn))
     except OutcomeUnknown as error:
         turn.log(f"{error.message} Waiting until the snapshot is gone.", Level.WARNING)
-    except GatewayError as error:
+    except (BadCredential, Forbidden, NoCredential) as error:
         turn.log(f"It could not be cancelled and goes on. {error.message}", Level.ERROR)
-        turn.result = turn.run.result | {"cancel_refused": True}
+        turn.result = _without(turn.run.result, "cancel_at")
+        turn.write(lambda a: forget_cancel(turn.run))
         return Stay()
+    except GatewayError as error:
+        # Nothing was done; asked again until it is over by itself.
+        turn.log(error.message, Level.WARNING)
+        return Stay(FOLLOW_WAIT)
     turn.result = turn.run.result | {"cancel_sent": True}
     return Stay(0.5)
 
 
-def _is_going(turn: Turn) -> bool:
-    """A delete was sent: until it is done the server shows the snapshot as running, failed or even whole."""
-    return "cancel_sent" in turn.run.result and timezone.now() - _moment(turn, "cancel_at") < DELETED_WITHIN
+def _cancel_sent(turn: Turn) -> bool:
+    """Whether a delete of ours may have reached the cluster: it was sent, or a process died while it sent it."""
+    return "cancel_sent" in turn.run.result or ("cancel_at" in turn.run.result and turn.run.claims > 1)
+
+
+def _is_going(turn: Turn, found: es.SnapshotFacts) -> bool:
+    """A delete was sent: until it is done the server shows the snapshot as running, failed or even whole. One that
+    still runs after a process died is deleted once more instead."""
+    if not _cancel_sent(turn) or timezone.now() - _moment(turn, "cancel_at") >= DELETED_WITHIN:
+        return False
+    return found.over or "cancel_sent" in turn.run.result
+
+
+def _wait_until_gone(turn: Turn) -> Stay:
+    turn.result = turn.run.result | {"cancel_sent": True}
+    return Stay(0.5)
 
 
 def _vanished(turn: Turn, snapshot: Snapshot):
     """There is no snapshot of this name any more: because of our cancel, or because the cluster lost it."""
-    if "cancel_at" in turn.run.result:
+    if _cancel_sent(turn):
         turn.write(lambda a: a.record("snapshot.deleted", snapshot, run=turn.run.pk))
         return _cancelled(
             turn,
@@ -271,16 +337,28 @@ def _vanished(turn: Turn, snapshot: Snapshot):
     )
 
 
+def _replaced(turn: Turn, snapshot: Snapshot):
+    return _failed(
+        turn,
+        snapshot,
+        f"{snapshot.repository.name} holds a snapshot {snapshot.name} now that this run did not make; ours is gone. "
+        "It was not touched. Find out who made it, then start again with another name.",
+        effect=Effect.UNKNOWN,
+    )
+
+
 def _no_answer(turn: Turn, snapshot: Snapshot, error: GatewayError):
-    """Silence is waited out, for longer once the call may have been sent: the snapshot goes on without us. Any
-    other answer ends the run."""
+    """A look failed. Once the call may have been sent, no failed look proves anything: the snapshot goes on without
+    us, and so every error is waited out for hours. Before, silence is waited out for a moment, and a refusal ends
+    the run."""
     sent = _maybe_sent(turn, snapshot)
     since = _moment(turn, "silent_since")
     if since is None:
         turn.log(error.message, Level.WARNING)
         since = timezone.now()
+    passing = isinstance(error, Unreachable) or getattr(error, "status", 0) in PASSING
     patience = PATIENCE_AFTER if sent else PATIENCE_BEFORE
-    if not isinstance(error, Unreachable) or timezone.now() - since >= patience:
+    if not (sent or passing) or timezone.now() - since >= patience:
         effect = Effect.UNKNOWN if sent else Effect.NONE
         return _failed(turn, snapshot, error.message, error.detail, effect)
     turn.result = turn.run.result | {"silent_since": since.isoformat(), "maybe_sent": sent}
@@ -299,7 +377,8 @@ def _maybe_sent(turn: Turn, snapshot: Snapshot) -> bool:
 def _failed(turn: Turn, snapshot: Snapshot, error: str, detail: str = "", effect: str = Effect.NONE) -> Done:
     """Over without a snapshot."""
     turn.log(error, Level.ERROR)
-    turn.write(lambda a: services.set_state(snapshot, SnapshotState.FAILED, error))
+    state = SnapshotState.UNKNOWN if effect == Effect.UNKNOWN else SnapshotState.FAILED
+    turn.write(lambda a: services.set_state(snapshot, state, error))
     return Done(RunState.FAILED, effect, error=error, detail=detail)
 
 

@@ -39,7 +39,7 @@ def detail(request, pk):
     return render(
         request,
         "backups/snapshots/detail.html",
-        {"snapshot": snapshot, "indices": snapshot.indices.without_mapping()},
+        {"snapshot": snapshot, "indices": snapshot.indices.defer("settings")},
     )
 
 

@@ -3,6 +3,7 @@
 import time
 
 from django.conf import settings
+from django_q.brokers import get_broker
 
 from backups.audit.origin import origin_context
 from backups.runs import advance
@@ -15,11 +16,13 @@ BUDGET_SECONDS = 5
 
 
 def look_at_run(run_id: int) -> None:
-    """Do the turns of a run that are due, one after the other."""
+    """Do the turns of a run that are due, one after the other, as long as nobody else waits for this process."""
     end = time.monotonic() + BUDGET_SECONDS
     pulse.touch(pulse.TASK)
     with origin_context(command="worker", host=settings.WORKER_HOST):
         while (wait := advance(run_id, KINDS)) is not None and time.monotonic() + wait < end:
+            if wait and get_broker().queue_size():
+                return
             time.sleep(wait)
             pulse.touch(pulse.TASK)
 

@@ -67,7 +67,7 @@ def test_a_whole_life(scene, start, work):
     rows = {row.name.removeprefix(f"{scene.prefix}-"): row for row in snapshot.indices.all()}
     assert {name: row.documents_before for name, row in rows.items()} == {"a": 50, "b": 20, "closed": None}
     assert {name: row.counted for name, row in rows.items()} == {"a": "exact", "b": "exact", "closed": "not_counted"}
-    assert rows["a"].mapping["properties"]["n"] == {"type": "long"}
+    assert rows["a"].mapping.body["properties"]["n"] == {"type": "long"}
     on_server = scene.snapshots(repository)
     assert [(found["state"], found["metadata"]["run_id"]) for found in on_server] == [("SUCCESS", run.key)]
     assert sorted(on_server[0]["indices"]) == sorted(row.name for row in rows.values())

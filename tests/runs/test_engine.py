@@ -1,9 +1,10 @@
 """The engine: claim, turn, commit, and what happens when one of them does not come to its end."""
 
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from backups.access import Denied
@@ -84,11 +85,28 @@ def test_a_run_can_be_claimed_again_when_its_lease_is_over(queue, lease_ends):
 
 def test_a_run_that_waits_is_not_claimed_before_its_time(queue, comes_due):
     run = queue("waits")
-    assert advance(run.pk, one_step("waits", lambda turn: Stay(3600))) == 3600
+    assert advance(run.pk, one_step("waits", lambda turn: Stay(200))) == 200
     assert claim(run.pk) is None
     assert not due(Run.objects.filter(pk=run.pk)).exists()
     comes_due(run)
     assert claim(run.pk) is not None
+
+
+@pytest.mark.parametrize("column", ["next_at", "lease_until"])
+def test_a_time_that_a_wrong_clock_wrote_does_not_keep_a_run_for_ever(queue, column):
+    run = queue()
+    Run.objects.filter(pk=run.pk).update(**{column: timezone.now() + timedelta(days=3650)})
+
+    assert claim(run.pk) is not None
+
+
+def test_the_question_for_due_runs_uses_its_index(queue):
+    """The ticker asks every second, however long the history is."""
+    queue()
+
+    plan = due(Run.objects.all()).explain()
+
+    assert "SEARCH" in plan or connection.vendor != "sqlite", plan
 
 
 def test_a_run_of_another_host_is_left_to_it(queue, settings):

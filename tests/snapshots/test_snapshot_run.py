@@ -8,7 +8,7 @@ from backups.audit.models import AuditEntry
 from backups.runs import advance, request_cancel
 from backups.runs.models import Run
 from backups.snapshots import steps
-from backups.snapshots.models import Snapshot
+from backups.snapshots.models import Mapping, Snapshot, SnapshotIndex
 from backups.snapshots.services import queue_snapshot
 from backups.worker.kinds import KINDS
 
@@ -169,9 +169,10 @@ def test_a_lost_call_is_not_sent_again(start, fake, run_until_over, monkeypatch)
 
     run = run_until_over(start())
 
-    assert (run.state, run.effect) == ("failed", "none")
-    assert "Nothing was made" in run.error
+    assert (run.state, run.effect) == ("failed", "unknown")
+    assert "Most likely the call never arrived" in run.error
     assert creates(fake) == []  # the one that was lost never reached the server, and no other was sent
+    assert Snapshot.objects.get().state == "unknown"  # it may still come, so nobody else gets its name
 
 
 def test_a_snapshot_that_vanishes_is_failed(start, fake, run_until_over):
@@ -185,7 +186,93 @@ def test_a_snapshot_that_vanishes_is_failed(start, fake, run_until_over):
     assert "vanished" in run.error
 
 
-# --- a cluster that does not answer
+def test_a_snapshot_replaced_by_somebody_else_is_not_called_ours(start, fake, run_until_over):
+    fake.hold_snapshots()
+    run = turns(start(), 4)
+    fake.forget_running()
+    fake.release()
+    fake.add_snapshot("nightly", NAME, ("events-1", "events-2"), metadata={"run_id": "somebody else"})
+
+    run = run_until_over(run)
+
+    assert (run.state, run.effect) == ("failed", "unknown")
+    assert not AuditEntry.objects.filter(action="snapshot.verified").exists()
+
+
+def test_a_second_try_refused_as_taken_does_not_say_that_nothing_happened(start, fake, run_until_over, monkeypatch):
+    """The first process died after the call; the second one is told that the name is taken, and then cannot look."""
+    monkeypatch.setattr(steps, "PATIENCE_AFTER", timedelta(0))
+    run = turns(start(), 2)
+    Run.objects.filter(pk=run.pk).update(claims=1)  # a process claimed this turn and died in it
+    taken = {
+        "error": {"type": "snapshot_name_already_in_use_exception", "reason": "already in-progress"},
+        "status": 400,
+    }
+    fake.answer_next(400, taken, write=True)
+    turns(run, 1)
+    fake.set_password("everyday", "changed on the cluster")
+
+    run = run_until_over(run)
+
+    assert (run.state, run.effect) == ("failed", "unknown")
+
+
+# --- a cluster that does not answer, or not properly
+
+MASTERLESS = {"error": {"type": "master_not_discovered_exception", "reason": None}, "status": 503}
+BUSY = {"error": {"type": "circuit_breaking_exception", "reason": "too much"}, "status": 429}
+
+
+@pytest.mark.parametrize("at", [4, 5], ids=["while it runs", "when it is over"])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(503, MASTERLESS), (429, BUSY), (502, b"<html>Bad Gateway</html>")],
+    ids=["503", "429", "502"],
+)
+def test_one_bad_answer_does_not_end_a_run_whose_snapshot_goes_on(start, fake, run_until_over, status, body, at):
+    fake.hold_snapshots()
+    run = turns(start(), 4)
+    if at == 5:
+        fake.release()
+        run = turns(run, 1)
+    for _ in range(3):  # a read is tried three times
+        fake.answer_next(status, body)
+    run = turns(run, 1)
+    assert not run.is_over
+    fake.release()
+
+    assert run_until_over(run).state == "succeeded"
+
+
+def test_a_password_changed_while_it_runs_is_waited_for(start, fake, run_until_over):
+    fake.hold_snapshots()
+    run = turns(start(), 4)
+    fake.set_password("everyday", "changed on the cluster")
+    run = turns(run, 2)
+    assert not run.is_over
+    fake.set_password("everyday", fake.everyday[1])
+    fake.release()
+
+    assert run_until_over(run).state == "succeeded"
+
+
+def test_a_cluster_between_two_masters_is_waited_for_before_the_start_too(start, fake, run_until_over):
+    run = start()
+    for _ in range(3):
+        fake.answer_next(503, MASTERLESS)
+    turns(run, 1)
+
+    assert run_until_over(run).state == "succeeded"
+
+
+def test_the_create_refused_for_another_reason_ends_the_run(start, fake, run_until_over):
+    body = {"error": {"type": "repository_exception", "reason": "cannot create snapshot in a readonly repository"}}
+    fake.answer_next(500, body | {"status": 500}, write=True)
+
+    run = run_until_over(start())
+
+    assert (run.state, run.effect) == ("failed", "none")
+    assert Snapshot.objects.get().state == "failed"
 
 
 def test_a_cluster_that_is_away_at_the_start_ends_the_run_without_effect(start, fake, run_until_over, monkeypatch):
@@ -279,15 +366,56 @@ def test_a_cancel_that_comes_too_late_changes_nothing(start, fake, cast, run_unt
     assert NAME in fake.repositories["nightly"].snapshots
 
 
-def test_a_refused_cancel_lets_the_snapshot_go_on(start, fake, cast, run_until_over):
+def test_a_cancel_is_tried_again_when_the_cluster_is_busy(start, fake, cast, run_until_over):
+    fake.hold_snapshots()
+    run = turns(start(), 4)
+    request_cancel(run, actor=cast["operator"])
+    fake.answer_next(503, {"error": {"type": "process_cluster_event_timeout_exception", "reason": "x"}}, write=True)
+
+    assert run_until_over(run).state == "cancelled"
+
+
+def test_a_refused_cancel_lets_the_snapshot_go_on_and_can_be_asked_again(start, fake, cast, run_until_over):
     fake.hold_snapshots()
     run = turns(start(), 4)
     request_cancel(run, actor=cast["operator"])
     fake.set_password("restricted", "changed on the cluster")
-    turns(run, 4)
-    fake.release()
+    run = turns(run, 3)
+    assert "could not be cancelled" in "".join(run.log.values_list("text", flat=True))
+    assert run.cancel_requested_at is None
+    fake.set_password("restricted", fake.restricted[1])
+    request_cancel(run, actor=cast["operator"])
+
+    assert run_until_over(run).state == "cancelled"
+
+
+def test_a_delete_that_was_refused_is_not_recorded_as_done(start, fake, cast, run_until_over):
+    fake.hold_snapshots()
+    run = turns(start(), 4)
+    request_cancel(run, actor=cast["operator"])
+    fake.set_password("restricted", "changed on the cluster")
+    run = turns(run, 3)
+    fake.forget_running()
 
     run = run_until_over(run)
 
+    assert run.state == "failed"
+    assert not AuditEntry.objects.filter(action="snapshot.deleted").exists()
+
+
+def test_mappings_are_kept_once(start, fake, run_until_over):
+    run_until_over(start("one"))
+    run_until_over(start("two"))
+
+    assert Mapping.objects.count() == 1
+    assert {index.mapping_id for index in SnapshotIndex.objects.all()} == {Mapping.objects.get().digest}
+
+
+def test_the_verdict_does_not_wait_for_the_status_of_a_big_snapshot(start, fake, run_until_over, monkeypatch):
+    """The status of a finished snapshot costs the server a file for every shard."""
+    monkeypatch.setattr(steps, "SHARDS_ASKED_AGAIN", 0)
+
+    run = run_until_over(start())
+
     assert run.state == "succeeded"
-    assert "could not be cancelled" in "".join(run.log.values_list("text", flat=True))
+    assert not [target for method, target, *_ in fake.requests if target.endswith("/_status")]
