@@ -46,10 +46,13 @@ def _in_use(cluster: Cluster, purpose: str) -> ClusterCredential:
         return credential
     if cluster.credentials.filter(purpose=purpose).exists():
         raise NoCredential(
-            f"The {purpose} credential of {cluster} was saved, but no test has found it good. Test the connection "
-            "on the page of the cluster."
+            f"The {purpose} credential of {cluster} was saved, but no test has found it good, so nothing was sent. Test "
+            "the connection on the page of the cluster; if the test fails, enter the credential again."
         )
-    raise NoCredential(f"{cluster} has no {purpose} credential. Add it on the page of the cluster.")
+    raise NoCredential(
+        f"{cluster} has no {purpose} credential, so nothing was sent. An administrator can enter it on the page of the "
+        "cluster; a change of its addresses removes the stored ones."
+    )
 
 
 def _access(cluster: Cluster, credential: ClusterCredential, **patience) -> Access:

@@ -12,15 +12,16 @@ from .models import Cluster, ClusterCredential, ClusterState, CredentialState, P
 
 def record_contact(a: Act, cluster: Cluster, contact: Contact) -> None:
     """Keep what a look at the cluster found. Figures stay as they were when it did not answer: their age is shown."""
-    for trial in contact.trials:
-        _record_trial(a, cluster, trial)
     now = timezone.now()
     columns = {"looked_at": now} | _verdict(contact)
     if contact.identity and not contact.problem:
         known = asdict(contact.identity)
         columns |= {"answered_at": now, "cluster_name": known.pop("name"), **known}
         columns |= {"health": asdict(contact.health), "nodes": contact.node_rows()}
+    # The cluster before its credentials, as whoever saves one does: in another order they lock each other out.
     Cluster.objects.filter(pk=cluster.pk).update(**columns)
+    for trial in contact.trials:
+        _record_trial(a, cluster, trial)
 
 
 def _verdict(contact: Contact) -> dict:

@@ -60,12 +60,16 @@ def save_cluster(
     for purpose, given in credentials.items():
         _refuse_bad_user(purpose, given)
     with act(actor) as a:
-        cluster = _change(a, cluster, values, credentials, seen) if cluster else _add(a, values, credentials)
+        if cluster:
+            # Gives up the earlier test, so it comes first: a turn locks its run before the cluster, and so must we.
+            _queue_test(cluster, actor)
+            cluster = _change(a, cluster, values, credentials, seen)
+        else:
+            cluster = _add(a, values, credentials)
+            _queue_test(cluster, actor)
         for purpose, given in credentials.items():
             if given:
                 _save_credential(a, cluster, purpose, *given)
-        if cluster.credentials.exists():
-            queue_check("cluster", actor=actor, form=form_of(cluster), params={"cluster": cluster.pk})
     return cluster
 
 
@@ -80,6 +84,10 @@ def request_test(cluster: Cluster, *, actor) -> Run:
         recorded="cluster.tested",
         about=cluster,
     )
+
+
+def _queue_test(cluster: Cluster, actor) -> Run:
+    return queue_check("cluster", actor=actor, form=form_of(cluster), params={"cluster": cluster.pk})
 
 
 def form_of(cluster: Cluster) -> str:

@@ -4,7 +4,7 @@ Each function is one turn, and may be repeated after a crash at any line: it rea
 of our name with our settings is ours, whoever sent the call.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -13,9 +13,10 @@ from backups.clusters.connection import open_client
 from backups.clusters.models import Purpose
 from backups.gateways.elasticsearch import cluster as es_cluster
 from backups.gateways.elasticsearch import repositories as es
+from backups.gateways.elasticsearch.addresses import BadAddress
 from backups.gateways.elasticsearch.call import Call
 from backups.gateways.elasticsearch.client import Client
-from backups.gateways.elasticsearch.errors import Answered, GatewayError, NotFound, OutcomeUnknown
+from backups.gateways.elasticsearch.errors import Answered, GatewayError, NotFound, Unreachable, Untrusted
 from backups.runs import Done, Kind, Next, Stay, Step, Turn
 from backups.runs.models import Effect, Level, RunState
 
@@ -23,8 +24,18 @@ from . import nodes, services
 from .models import Repository
 from .preflight import FAIL, examine, same_repository
 
-# Longer than a server keeps a request for its master (30 s): after that a lost call will not come any more.
+# Longer than a server keeps a request for its master (30 s): after that a lost call is not waited for any more.
 LOST_FOR = timedelta(seconds=40)
+
+# How long a cluster may be silent before the run is given up: before the call, and once it may have been sent.
+PATIENCE_BEFORE = timedelta(seconds=30)
+PATIENCE_AFTER = timedelta(minutes=5)
+
+# States of answers that may pass by themselves. Before the call, all others want a person.
+PASSING = (429, 502, 503, 504)
+
+# From a write these say that no byte of it left.
+NOT_SENT = (BadAddress, Unreachable, Untrusted)
 
 # Types of refusals that say something about the nodes. Servers before 7.17 have no name of their own for it.
 OF_THE_NODES = ("repository_verification_exception", "exception")
@@ -36,12 +47,13 @@ def preflight(turn: Turn):
         return _announce(turn)
     repository = _repository(turn)
     if turn.cancel_requested:
-        return _refused(turn, "Cancelled before anything was sent.", state=RunState.CANCELLED)
+        return _cancelled(turn)
     try:
         client = _client(repository)
         found = examine(repository.name, repository.settings, es_cluster.nodes(client), es.list_repositories(client))
     except GatewayError as error:
-        return _refused(turn, error.message, error.detail)
+        return _no_answer(turn, repository, error)
+    _forget(turn, "silent_since")
     for line in found.lines:
         turn.log(f"{line.text}. {line.sub}".strip(), Level.ERROR if line.state == FAIL else Level.INFO)
     if not found.good:
@@ -52,35 +64,22 @@ def preflight(turn: Turn):
 def register(turn: Turn):
     """Send the registration once, and know afterwards whether the cluster has it."""
     repository = _repository(turn)
+    announced = "announced" in turn.run.result
+    if announced and turn.run.claims > 1 and not _maybe_sent(turn):
+        _remember_lost(turn, "An attempt to register broke off, perhaps after the call was sent.")
+    if _maybe_sent(turn):
+        return _look(turn, repository)
+    if turn.cancel_requested:
+        return _cancelled(turn)
     call = es.register_call(repository.name, repository.type, repository.settings)
-    if "announced" not in turn.run.result:
-        return _announce_call(turn, call)
-    try:
-        client = _client(repository)
-        found = es.get(client, repository.name)
-        if found is None and "lost_at" not in turn.run.result:
-            es.register(client, call, opaque_id=_opaque(turn))
-            return _registered(turn, repository)
-    except OutcomeUnknown as error:
-        turn.log(f"{error.message} Looking whether it is registered.", Level.WARNING)
-        turn.result = turn.run.result | {"lost_at": timezone.now().isoformat()}
-        return Stay(0.5)
-    except Answered as error:
-        return _after_refusal(turn, repository, error)
-    except GatewayError as error:
-        return _silent(turn, repository, error)
-    if found is None:
-        return _not_there_yet(turn)
-    if not same_repository(found, repository.type, repository.settings):
-        other = f"Somebody registered another repository {found.name} meanwhile. It was not touched."
-        return _refused(turn, f"{other} Choose another name.")
-    turn.log("It is registered with these settings: adopted.", Level.DONE)
-    return _registered(turn, repository)
+    return _send(turn, repository, call) if announced else _announce_call(turn, call)
 
 
 def verify(turn: Turn):
     """Let every node write a small file there, and name each that cannot. Leaves nothing behind."""
     repository = _repository(turn)
+    if turn.cancel_requested:
+        return Done(RunState.CANCELLED, _effect(turn), note="Cancelled. No node was asked.")
     try:
         client = _client(repository)
         members = es_cluster.nodes(client)
@@ -142,8 +141,58 @@ def _announce(turn: Turn) -> Stay:
 def _announce_call(turn: Turn, call: Call) -> Stay:
     """Write down what is about to be sent, before it is."""
     turn.log(call.text(), Level.CALL)
-    turn.result = turn.run.result | {"announced": True}
+    _remember(turn, announced=True)
     return Stay()
+
+
+def _send(turn: Turn, repository: Repository, call: Call):
+    """The only place that sends it. Nothing of ours has left before this turn."""
+    try:
+        client = _client(repository)
+        if found := es.get(client, repository.name):
+            return _found(turn, repository, found)
+    except GatewayError as error:
+        return _no_answer(turn, repository, error)
+    try:
+        es.register(client, call, opaque_id=_opaque(turn))
+    except NOT_SENT as error:
+        return _no_answer(turn, repository, error)
+    except Answered as error:
+        return _remember_refusal(turn, error)
+    except GatewayError as error:
+        _remember_lost(turn, f"{error.message} Looking whether it is registered.")
+        return Stay(0.5)
+    return _registered(turn, repository)
+
+
+def _look(turn: Turn, repository: Repository):
+    """The call may have been sent, so it is never sent again: only reading says what came of it."""
+    refusal = turn.run.result.get("refused")
+    try:
+        client = _client(repository)
+        found = es.get(client, repository.name)
+        members = es_cluster.nodes(client) if refusal and not found else ()
+    except GatewayError as error:
+        return _no_answer(turn, repository, error)
+    _forget(turn, "silent_since")
+    if found:
+        return _found(turn, repository, found)
+    return _not_done(turn, repository, members, **refusal) if refusal else _not_there_yet(turn)
+
+
+def _found(turn: Turn, repository: Repository, found: es.RepositoryFacts):
+    """There is one of this name: ours, whoever sent the call, if it is as we want it."""
+    if not same_repository(found, repository.type, repository.settings):
+        other = f"Somebody registered another repository {found.name} meanwhile."
+        if "lost_at" in turn.run.result:
+            return _unknown(turn, f"{other} Whether it took the place of ours is not known.")
+        return _refused(turn, f"{other} It was not touched. Choose another name.")
+    if refusal := turn.run.result.get("refused"):
+        # Servers before 8 keep what they could not verify.
+        turn.log(f"{refusal['message']} The cluster keeps it registered all the same.", Level.WARNING)
+        return _registered(turn, repository, refusal["message"])
+    turn.log("It is registered with these settings: adopted.", Level.DONE)
+    return _registered(turn, repository)
 
 
 def _registered(turn: Turn, repository: Repository, message: str = "") -> Next:
@@ -151,40 +200,83 @@ def _registered(turn: Turn, repository: Repository, message: str = "") -> Next:
     return Next(repository.location)
 
 
-def _after_refusal(turn: Turn, repository: Repository, error: Answered):
-    """A refused registration may have registered it all the same: servers before 8 keep what they could not
-    verify. Only reading says it."""
-    try:
-        client = _client(repository)
-        found, members = es.get(client, repository.name), es_cluster.nodes(client)
-    except GatewayError as unread:
-        return _refused(turn, f"{error.message} {unread.message}", error.detail, effect=Effect.UNKNOWN)
-    if found and same_repository(found, repository.type, repository.settings):
-        turn.log(f"{error.message} The cluster keeps it registered all the same.", Level.WARNING)
-        return _registered(turn, repository, error.message)
-    if error.type not in OF_THE_NODES:
-        return _refused(turn, error.message, error.detail)
-    lines = nodes.lines_of_failure(members, repository.location, error.reason, error.detail)
-    return _refused(turn, nodes.advice(lines) or error.message, error.detail, lines=lines)
+def _not_done(turn: Turn, repository: Repository, members, *, message: str, detail: str, type: str, reason: str):
+    """It was refused, and reading shows that the cluster does not have it."""
+    if type not in OF_THE_NODES:
+        return _refused(turn, message, detail)
+    lines = nodes.lines_of_failure(members, repository.location, reason, detail)
+    return _refused(turn, nodes.advice(lines) or message, detail, lines=lines)
 
 
-def _silent(turn: Turn, repository: Repository, error: GatewayError):
-    """The cluster does not answer. Before the call that is the end; after a lost call it is asked again."""
-    if "lost_at" in turn.run.result:
-        return _not_there_yet(turn, error)
-    return _refused(turn, error.message, error.detail)
-
-
-def _not_there_yet(turn: Turn, error: GatewayError | None = None):
-    if timezone.now() - parse_datetime(turn.run.result["lost_at"]) < LOST_FOR:
+def _not_there_yet(turn: Turn):
+    if timezone.now() - _moment(turn, "lost_at") < LOST_FOR:
         return Stay(1)
-    if error:
-        return _refused(turn, error.message, error.detail, effect=Effect.UNKNOWN)
-    return _refused(
+    return _unknown(
         turn,
-        f"The cluster did not answer the registration, and {LOST_FOR.seconds} s later it has no such repository. "
-        "Register it again.",
+        f"No answer to the registration came back, and {LOST_FOR.seconds} s later the cluster has no such "
+        "repository. It may still carry the call out.",
     )
+
+
+def _no_answer(turn: Turn, repository: Repository, error: GatewayError):
+    """A read failed. Before the call only what may pass is waited out; after it no failed read proves anything."""
+    sent = _maybe_sent(turn)
+    now = timezone.now()
+    since = _moment(turn, "silent_since") or now
+    if (sent or _passes(error)) and now - since < (PATIENCE_AFTER if sent else PATIENCE_BEFORE):
+        if since == now:
+            turn.log(f"{error.message} Asking again.", Level.WARNING)
+        _remember(turn, silent_since=since.isoformat())
+        return Stay(2)
+    if not sent:
+        return _refused(turn, error.message, error.detail)
+    said = turn.run.result.get("refused", {}).get("message", "The registration may have been sent.")
+    why = f"{said} Whether the cluster has {repository.name} could not be read: {error.message}"
+    return _unknown(turn, why, error.detail)
+
+
+def _passes(error: GatewayError) -> bool:
+    return isinstance(error, Unreachable) or getattr(error, "status", 0) in PASSING
+
+
+def _unknown(turn: Turn, why: str, detail: str = "") -> Done:
+    """Given up without knowing. Registering again is safe: it looks before it sends."""
+    what = "Look at the cluster, then register it again: what is there by then is found and adopted."
+    return _refused(turn, f"{why} {what}", detail, effect=Effect.UNKNOWN)
+
+
+def _cancelled(turn: Turn) -> Done:
+    return _refused(turn, "Cancelled before anything was sent.", state=RunState.CANCELLED)
+
+
+def _maybe_sent(turn: Turn) -> bool:
+    return "lost_at" in turn.run.result or "refused" in turn.run.result
+
+
+def _remember_lost(turn: Turn, why: str) -> None:
+    turn.log(why, Level.WARNING)
+    _remember(turn, lost_at=timezone.now().isoformat())
+
+
+def _remember_refusal(turn: Turn, error: Answered) -> Stay:
+    """Kept, because the reads that say what it left behind may have to wait."""
+    turn.log(f"{error.message} Looking whether it is registered all the same.", Level.WARNING)
+    kept = ("message", "detail", "type", "reason")
+    _remember(turn, refused={name: getattr(error, name)[:20_000] for name in kept})
+    return Stay()
+
+
+def _remember(turn: Turn, **facts) -> None:
+    turn.run.result = turn.result = turn.run.result | facts
+
+
+def _forget(turn: Turn, name: str) -> None:
+    if name in turn.run.result:
+        turn.run.result = turn.result = {key: value for key, value in turn.run.result.items() if key != name}
+
+
+def _moment(turn: Turn, name: str) -> datetime | None:
+    return parse_datetime(turn.run.result[name]) if name in turn.run.result else None
 
 
 def _refused(
@@ -203,7 +295,7 @@ def _judged(turn: Turn, repository: Repository, lines: list[dict], *, error: Ans
         level = {nodes.GOOD: Level.DONE, nodes.FAILED: Level.ERROR}.get(line["state"], Level.WARNING)
         turn.log(f"{line['name']}: {line['message'] or 'can write'}", level)
     message, detail = _trouble(repository, lines, error), error.detail if error else ""
-    turn.result = turn.run.result | {"nodes": lines}
+    _remember(turn, nodes=lines)
     turn.write(
         lambda a: services.record_verification(
             a, repository, turn.run, lines, message=message, detail=detail, uuid=uuid

@@ -13,6 +13,7 @@ from django.db import OperationalError, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from backups.audit import act
 
@@ -108,6 +109,23 @@ class Turn:
 
     def write(self, function: Callable) -> None:
         self.writes.append(function)
+
+    def remember(self, **facts) -> None:
+        """Keep facts in the run's result for its next turns: JSON, and moments as datetime."""
+        plain = {k: v.isoformat() if isinstance(v, datetime) else v for k, v in facts.items()}
+        self.result = (self.run.result if self.result is None else self.result) | plain
+
+    def forget(self, *names: str) -> None:
+        kept = self.run.result if self.result is None else self.result
+        self.result = {name: value for name, value in kept.items() if name not in names}
+
+    def remembers(self, name: str) -> bool:
+        """Whether an earlier turn kept this, with a value that is true."""
+        return bool(self.run.result.get(name))
+
+    def moment(self, name: str) -> datetime | None:
+        """A moment that an earlier turn kept."""
+        return parse_datetime(self.run.result[name]) if name in self.run.result else None
 
 
 class Fenced(Exception):

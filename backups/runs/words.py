@@ -33,9 +33,10 @@ KINDS: dict[str, KindWords] = {
     "register_repository": KindWords(
         "Register repository",
         "server-2",
-        "Nothing is registered if the call was not sent yet; a registration that was sent stays. The folder and "
-        "what lies in it are not touched.",
-        "Open the repository and verify it. The cluster itself answers GET /_snapshot with the repositories it has.",
+        "Nothing is registered if the call was not sent yet; a registration that was sent stays, and is not verified. "
+        "The folder and what lies in it are not touched.",
+        "The cluster itself answers GET /_snapshot with the repositories it has. Register it again: what is there by "
+        "then is found and adopted.",
     ),
     "verify_repository": KindWords(
         "Verify repository", "shield-check", "A verification changes nothing; the repository stays as it is."

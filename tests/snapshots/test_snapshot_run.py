@@ -7,7 +7,7 @@ import pytest
 from backups.audit.models import AuditEntry
 from backups.runs import advance, request_cancel
 from backups.runs.models import Run
-from backups.snapshots import steps
+from backups.snapshots import steps, troubles
 from backups.snapshots.models import Mapping, Snapshot, SnapshotIndex
 from backups.snapshots.services import queue_snapshot
 from backups.worker.kinds import KINDS
@@ -164,7 +164,7 @@ def test_a_lost_answer_makes_no_second_snapshot(start, fake, run_until_over):
 
 
 def test_a_lost_call_is_not_sent_again(start, fake, run_until_over, monkeypatch):
-    monkeypatch.setattr(steps, "LOST_FOR", timedelta(0))
+    monkeypatch.setattr(troubles, "LOST_FOR", timedelta(0))
     fake.drop_next_write(done=False)
 
     run = run_until_over(start())
@@ -201,7 +201,7 @@ def test_a_snapshot_replaced_by_somebody_else_is_not_called_ours(start, fake, ru
 
 def test_a_second_try_refused_as_taken_does_not_say_that_nothing_happened(start, fake, run_until_over, monkeypatch):
     """The first process died after the call; the second one is told that the name is taken, and then cannot look."""
-    monkeypatch.setattr(steps, "PATIENCE_AFTER", timedelta(0))
+    monkeypatch.setattr(troubles, "PATIENCE_AFTER", timedelta(0))
     run = turns(start(), 2)
     Run.objects.filter(pk=run.pk).update(claims=1)  # a process claimed this turn and died in it
     taken = {
@@ -276,7 +276,7 @@ def test_the_create_refused_for_another_reason_ends_the_run(start, fake, run_unt
 
 
 def test_a_cluster_that_is_away_at_the_start_ends_the_run_without_effect(start, fake, run_until_over, monkeypatch):
-    monkeypatch.setattr(steps, "PATIENCE_BEFORE", timedelta(0))
+    monkeypatch.setattr(troubles, "PATIENCE_BEFORE", timedelta(0))
     fake.go_away()
 
     run = run_until_over(start())
@@ -294,7 +294,7 @@ def test_a_cluster_that_is_away_for_a_moment_is_waited_for(start, fake, run_unti
 
 
 def test_silence_after_the_start_leaves_the_effect_unknown(start, fake, run_until_over, monkeypatch):
-    monkeypatch.setattr(steps, "PATIENCE_AFTER", timedelta(0))
+    monkeypatch.setattr(troubles, "PATIENCE_AFTER", timedelta(0))
     fake.hold_snapshots()
     run = turns(start(), 4)
     fake.go_away()

@@ -4,6 +4,7 @@ HTTP says little here: 500 is the usual code of a refusal that a user can mend, 
 inside. So errors are told apart by their type, and bodies are looked at.
 """
 
+import math
 import re
 from typing import Any
 
@@ -36,12 +37,18 @@ MISSING = {
     "resource_not_found_exception",
     "snapshot_missing_exception",
 }
+# A database keeps neither NUL nor halves of characters, and JSON can bring both.
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 LEAST_FIRST = ("monitor", "monitor_snapshot", "create_snapshot", "view_index_metadata", "manage")
 TAKEN = {"resource_already_exists_exception", "snapshot_name_already_in_use_exception"}
 
 
 def judge(call: Call, status: int, body: Any, *, user: str, where: str) -> dict:
     """The body of an answer that is one of Elasticsearch and no refusal; otherwise an error is raised."""
+    try:
+        body = storable(body)
+    except RecursionError:
+        raise unreadable(call, where, status) from None
     if 200 <= status < 300:
         if isinstance(body, dict):
             return body
@@ -105,12 +112,26 @@ def deepest(error: dict) -> str:
 
 def cut(text: str) -> str:
     """The first line, at most 500 characters, without the project that 9.x puts before names."""
-    line = text.strip().partition("\n")[0].replace("[default:", "[")
+    line = storable(text).strip().partition("\n")[0].replace("[default:", "[")
     return line if len(line) <= DETAIL_LIMIT else line[: DETAIL_LIMIT - 1] + "…"
 
 
-def unexpected(call: Call, what: str) -> NotElasticsearch:
-    """A readable answer that lacks what it must have."""
+def storable(value: Any) -> Any:
+    """The same parsed JSON without what a database cannot keep, at any depth: names and numbers from an answer end
+    in rows."""
+    if isinstance(value, str):
+        return value if value.isprintable() else UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value)
+    if isinstance(value, dict):
+        return {storable(key): storable(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [storable(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def unexpected(call: Call, what: str) -> GatewayError:
+    """A readable answer that lacks what it must have. It is no refusal, so it does not say what a write did."""
+    if not call.reads:
+        return _unknown(call, f"the answer was not understood ({what})", what)
     return NotElasticsearch(
         f"The answer to {call.method} {call.target} was not understood: {what}. Check the address, and "
         "whether a proxy changes answers; the version of the server may be one that the console does not "

@@ -83,8 +83,8 @@ class Client:
                 retry_on_status=RETRIED_STATES if call.reads else (),
                 retry_on_timeout=False,
             )
-        except SerializationError:
-            # Its text is the whole answer of whoever answered; it must not reach a log.
+        except (SerializationError, RecursionError):
+            # Broken, or nested deeper than anything of Elasticsearch. Its text is the whole answer of whoever answered; it must not reach a log.
             raise unreadable(call, self._where) from None
         except TransportError as error:
             raise self._no_answer(call, error) from error
