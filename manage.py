@@ -14,6 +14,7 @@ from cybersift_backup_site import environment, keys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cybersift_backup_site.settings")
+    os.umask(0o077)  # the database holds sessions: what the console writes is for its own account only
     if sys.argv[1:2] == ["init"]:
         keys.make_keys(keys_folder())
     elif sys.argv[1:2] == ["up"] and not any((keys_folder() / name).exists() for name in keys.NAMES):

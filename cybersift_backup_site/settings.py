@@ -122,8 +122,10 @@ SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31536000 if HTTPS else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
-SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
-CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrf"
+# Browsers do not keep the cookies of two ports apart.
+COOKIE_SUFFIX = env.text("COOKIE_SUFFIX", "")
+SESSION_COOKIE_NAME = ("__Host-session" if HTTPS else "session") + COOKIE_SUFFIX
+CSRF_COOKIE_NAME = ("__Host-csrf" if HTTPS else "csrf") + COOKIE_SUFFIX
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Strict"
 CSRF_TRUSTED_ORIGINS = env.names("CSRF_TRUSTED_ORIGINS")

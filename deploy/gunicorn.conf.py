@@ -25,6 +25,7 @@ control_socket_disable = True
 limit_request_line = 4094
 limit_request_fields = 60
 
+umask = 0o077
 # The same JSON lines as everything else; secrets are blanked out there too.
 logconfig_dict = {
     "version": 1,

@@ -35,6 +35,12 @@ def _flush_with_triggers():
     flush.Command.handle = original
 
 
+@pytest.fixture(autouse=True)
+def _checkpoints_of_its_own(settings, tmp_path):
+    """A checkpoint vouches for entries of one database; each test begins with an empty one."""
+    settings.CHECKPOINTS_DIR = tmp_path / "checkpoints"
+
+
 @pytest.fixture
 def cast(db) -> dict[str, User]:
     """One person for every role and a second approver, by name."""

@@ -1,6 +1,8 @@
 """Settings from the environment fail loudly, understand NAME_FILE, and are all documented."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,3 +70,20 @@ def test_a_lost_private_key_is_not_replaced_behind_the_public_one(tmp_path):
 
     with pytest.raises(FileNotFoundError, match="bring it back"):
         keys.make_keys(tmp_path)
+
+
+def test_what_the_console_writes_is_for_its_own_account_only(tmp_path):
+    """The database holds sessions and password hashes."""
+    environ = {"PATH": "/usr/bin:/bin", "CONSOLE_HOME": str(tmp_path), "HTTPS": "no"}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), "init"], env=environ, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir() if file.is_file()}
+    assert set(modes.values()) == {0o600}, modes
+    again = subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), "init"], env=environ, capture_output=True, text=True
+    )
+    assert again.returncode == 1
+    assert "set up already" in again.stderr

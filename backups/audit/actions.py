@@ -57,7 +57,7 @@ ACTIONS: dict[str, Action] = {
     "run.cancelled": Action("Runs", NOTICE, "{object} was cancelled"),
     "run.cancel_requested": Action("Runs", NOTICE, "{actor} asked to cancel {object}"),
     "credential.used": Action("Runs", NOTICE, "The restricted credential was used for {object}"),
-    "snapshot.verified": Action("Backups", INFO, "Snapshot {object} was read back and verified"),
+    "snapshot.verified": Action("Backups", INFO, "The entry of snapshot {object} was read back and agrees"),
     "snapshot.deleted": Action("Backups", GRAVE, "Snapshot {object} was deleted"),
     # the log and the console itself
     "log.viewed": Action("Log", INFO, "{actor} looked at {object}"),

@@ -15,10 +15,12 @@ class Outcome(models.TextChoices):
 
 class EntryQuerySet(models.QuerySet):
     def visible_to(self, user) -> models.QuerySet:
-        """Auditors and administrators see all entries, operators and approvers their own, viewers none."""
+        """Auditors and administrators see all entries, operators and approvers their own, viewers none. What is
+        numbered below 1 is no entry: somebody forged it, and ``verify`` says so."""
+        entries = self.filter(seq__gte=1)
         if may(user, "entry.read_all"):
-            return self
-        return self.filter(actor=user) if may(user, "entry.read_own") else self.none()
+            return entries
+        return entries.filter(actor=user) if may(user, "entry.read_own") else self.none()
 
 
 class AuditEntry(models.Model):
@@ -48,7 +50,8 @@ class AuditEntry(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=models.Q(outcome__in=Outcome.values), name="entry_outcome_is_known")
+            models.CheckConstraint(condition=models.Q(outcome__in=Outcome.values), name="entry_outcome_is_known"),
+            models.CheckConstraint(condition=models.Q(seq__gte=1), name="entry_numbers_begin_with_1"),
         ]
         indexes = [
             models.Index(fields=["object_type", "object_id", "-seq"], name="entry_by_object"),
@@ -83,7 +86,7 @@ class Checkpoint(models.Model):
     signature = models.CharField(max_length=88)
 
     class Meta:
-        indexes = [models.Index(fields=["-at"], name="checkpoint_by_time")]
+        indexes = [models.Index(fields=["seq"], name="checkpoint_by_entry")]
 
     def __str__(self) -> str:
         return f"Checkpoint at entry {self.seq}"

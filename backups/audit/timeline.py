@@ -3,9 +3,20 @@
 There is no index on ``at``. A search by primary key takes some twenty look-ups at a million entries.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from django.utils import timezone
 
 from .models import AuditEntry, AuditHead
+
+NO_TIME = timedelta()
+
+
+def is_fresh(moment: datetime, limit: timedelta, *, skew: timedelta = NO_TIME) -> bool:
+    """Whether ``moment`` was at most ``limit`` ago. What lies in the future (further than the clocks of two hosts
+    differ: ``skew``) is never fresh: a clock was wrong, or somebody made it up."""
+    now = timezone.now()
+    return now - limit <= moment <= now + skew
 
 
 def first_seq_since(moment: datetime) -> int:

@@ -5,13 +5,14 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import chain as chained
 from itertools import islice
 
 from . import chain, checkpoints, keys, triggers
 from .models import AuditEntry, AuditHead
+from .statements import Statements
 
 CHUNK = 5000
+PART = 500
 COLUMNS = (
     *("seq", "at", "action", "outcome", "severity", "actor_id", "actor_name", "object_type", "object_id"),
     *("object_name", "reason", "run", "text", "prev", "digest", "mac"),
@@ -38,9 +39,9 @@ class Verdict:
         return not self.problem
 
     def fail(self, problem: str, seq: int | None = None) -> "Verdict":
-        """Keep the first problem; later ones follow from it."""
+        """Keep the first problem; later ones follow from it. ``seq`` leads to an entry: numbers begin with 1."""
         if not self.problem:
-            self.problem, self.first_bad = problem, seq
+            self.problem, self.first_bad = problem, seq if seq and seq > 0 else None
         return self
 
 
@@ -48,29 +49,47 @@ def verify(since: int = 0, limit: int | None = None) -> Verdict:
     """Check entries from ``since`` + 1 on (0: all), ``limit`` of them at most, and everything that vouches for
     them. What was checked up to ``since`` is trusted, as long as the newest checkpoint before it still agrees."""
     verdict = Verdict(since=since, seq=since)
-    if since:
-        start = AuditEntry.objects.filter(seq=since).values("digest", "at").first()
-        if start is None:
-            return verdict.fail(f"Entry {since} is missing.", since)
-        verdict.head_digest, verdict.head_at = start["digest"], start["at"]
-    for row in islice(_rows(since), limit):
-        problem = _problem(row, verdict)
-        if problem:
-            return verdict.fail(f"Entry {verdict.seq + 1}: {problem}", verdict.seq + 1)
-        verdict.seq, verdict.head_digest, verdict.head_at = row["seq"], row["digest"], row["at"]
-    _check_head(verdict)
-    _check_triggers(verdict)
-    _check_checkpoints(verdict)
+    for _ in checking(verdict, limit):
+        pass
     return verdict
 
 
-def _rows(since: int) -> Iterator[dict]:
+def checking(verdict: Verdict, limit: int | None = None) -> Iterator[None]:
+    """The same in parts: fills in the verdict, and comes back after every fraction of a second of work."""
+    _check_start(verdict)
+    if verdict.intact:
+        yield from _check_entries(verdict, limit)
+    if verdict.intact:
+        _check_head(verdict)
+        _check_triggers(verdict)
+        yield from _check_checkpoints(verdict)
+
+
+def _check_start(verdict: Verdict) -> None:
+    forged = AuditEntry.objects.filter(seq__lt=1).values_list("seq", flat=True).first()
+    if forged is not None:
+        verdict.fail(f"There is an entry {forged}, but the log begins with entry 1.")
+    elif verdict.since:
+        start = AuditEntry.objects.filter(seq=verdict.since).values("digest", "at").first()
+        if start is None:
+            verdict.fail(f"Entry {verdict.since} is missing.", verdict.since)
+        else:
+            verdict.head_digest, verdict.head_at = start["digest"], start["at"]
+
+
+def _check_entries(verdict: Verdict, limit: int | None) -> Iterator[None]:
     while True:
-        rows = list(AuditEntry.objects.filter(seq__gt=since).order_by("seq").values(*COLUMNS)[:CHUNK])
-        yield from rows
+        size = CHUNK if limit is None else min(CHUNK, verdict.since + limit - verdict.seq)
+        rows = AuditEntry.objects.filter(seq__gt=verdict.seq).order_by("seq").values(*COLUMNS)[:size]
+        for row in rows:
+            problem = _problem(row, verdict)
+            if problem:
+                verdict.fail(f"Entry {verdict.seq + 1}: {problem}", verdict.seq + 1)
+                return
+            verdict.seq, verdict.head_digest, verdict.head_at = row["seq"], row["digest"], row["at"]
+        yield
         if len(rows) < CHUNK:
             return
-        since = rows[-1]["seq"]
 
 
 def _problem(row: dict, before: Verdict) -> str:
@@ -134,43 +153,25 @@ def _check_triggers(verdict: Verdict) -> None:
         verdict.fail(f"The triggers that protect the log are not in place: {', '.join(missing)}.")
 
 
-def _check_checkpoints(verdict: Verdict) -> None:
-    """The signed statements that concern these entries must agree with them. An unreadable line is noted, not
-    fatal: a crash can cut one short. A wrong signature is fatal."""
-    statements = _concerning(verdict)
-    while part := list(islice(statements, 500)):
+def _check_checkpoints(verdict: Verdict) -> Iterator[None]:
+    """The signed statements that concern these entries must agree with them, and each row of this host must have its
+    line in the file. An unreadable line is noted, not fatal: a crash can cut one short, before there is a row."""
+    statements = Statements(verdict.since, verdict.seq)
+    reading = iter(statements)
+    while part := list(islice(reading, PART)):
         digests = dict(
             AuditEntry.objects.filter(seq__in={s["seq"] for _, s in part if s}).values_list("seq", "digest")
         )
         for place, statement in part:
             _check_checkpoint(verdict, place, statement, digests)
-    if not verdict.intact:
-        verdict.proven_until = 0
-    elif not verdict.proven_until:
+        yield
+    if statements.missing:
+        verdict.fail(f"Checkpoint lines are missing from the file: the first is that of {statements.missing[0]}.")
+    if statements.late:
+        verdict.notes.append(f"The file ends before {statements.late[0]}; the next checkpoint brings its line.")
+    verdict.proven_until = statements.proven_until if verdict.intact else 0
+    if verdict.intact and not verdict.proven_until:
         verdict.notes.append("No checkpoint file was found: a cut at the end would not show.")
-
-
-def _concerning(verdict: Verdict) -> Iterator[tuple[str, dict | None]]:
-    """Statements about the entries that were checked, those that name entries beyond the head, and the newest one
-    about what came before: it vouches for all of that."""
-    head = AuditHead.objects.filter(pk=1).values_list("seq", flat=True).first() or 0
-    before = verdict.since or -1  # a checkpoint of the empty log belongs to the beginning
-    anchor = None
-    for place, statement in chained(_from_files(verdict), checkpoints.from_rows()):
-        if statement is None or before < statement["seq"] <= verdict.seq or statement["seq"] > head:
-            yield place, statement
-        elif statement["seq"] <= before and (anchor is None or statement["seq"] > anchor[1]["seq"]):
-            anchor = place, statement
-    if anchor:
-        yield anchor
-
-
-def _from_files(verdict: Verdict) -> Iterator[tuple[str, dict | None]]:
-    """The lines of the files, and how far they reach."""
-    for place, statement in checkpoints.from_files():
-        if statement:
-            verdict.proven_until = max(verdict.proven_until, statement["seq"])
-        yield place, statement
 
 
 def _check_checkpoint(verdict: Verdict, place: str, statement: dict | None, digests: dict[int, str]) -> None:

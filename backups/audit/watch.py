@@ -1,11 +1,13 @@
 """Keeps an eye on the chain: the worker checks the new entries every few minutes and all of them once a day.
 
-What a look found is a ``Verification`` row, which the log page shows. A look takes SLICE entries at most, so that
-the ticker, which does this between other things, is never held up; a check of everything is many looks, one after
-the other. Where something is wrong, the next looks begin at the same place, until it is well again.
+What a look found is a ``Verification`` row, which the log page shows. Nothing protects these rows, so none of them
+can keep a look from happening: when and where to look, a process knows by itself (``Watch``). A row can only make
+it look further back, where another process found something wrong.
 """
 
 import logging
+import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from django.core.exceptions import ObjectDoesNotExist
@@ -14,42 +16,88 @@ from django.utils import timezone
 
 from .acts import act
 from .models import AuditEntry, AuditHead, Outcome, Verification
-from .verify import Verdict, verify
+from .verify import Verdict, checking
 
 EVERY = timedelta(minutes=5)
 WHOLE_EVERY = timedelta(days=1)
 KEPT = timedelta(days=90)
 SLICE = 20_000
+WORK_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
 
-def verification_due() -> bool:
-    """Whether it is time for a look, or the last one stopped in the middle."""
-    last = newest()
-    return last is None or _stopped_in_the_middle(last) or last.at <= timezone.now() - EVERY
+class Watch:
+    """The looks of one process, by a clock that nobody sets: everything first, then what is new.
 
+    A look takes SLICE entries at most; a check of everything is many looks, one right after the other. A look that
+    takes longer than ``work_seconds`` is put aside and taken up by the next call, so that the ticker, which does
+    this between other things, is never held up. Where something is wrong, the next looks begin at the same place,
+    until it is well again.
+    """
 
-def verify_and_remember() -> Verification:
-    """One look, from where the last one ended; the ticker calls this when it is due."""
-    return remember(verify(_next_start(), SLICE))
+    def __init__(self, *, work_seconds: float = WORK_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
+        self.work_seconds, self.clock = work_seconds, clock
+        self.looked_at = self.whole_at = float("-inf")
+        self.position = 0
+        self.in_the_middle = False
+        self._verdict: Verdict | None = None
+        self._work: Iterator[None] = iter(())
+
+    def due(self) -> bool:
+        """Whether it is time for a look, or the last one stopped in the middle."""
+        return self.in_the_middle or self.clock() - self.looked_at >= EVERY.total_seconds()
+
+    def look(self) -> Verification | None:
+        """Begin or go on with a look; gives what it found when it is over."""
+        if self._verdict is None:
+            start = self._start()
+            self._verdict = Verdict(since=start, seq=start)
+            self._work = checking(self._verdict, SLICE)
+        try:
+            self.in_the_middle = self._goes_on()
+        except BaseException:
+            self._verdict = None  # a generator that raised is over: the same look again, next time
+            raise
+        return None if self.in_the_middle else self._finish()
+
+    def _start(self) -> int:
+        """The entry after which this look begins."""
+        if self.clock() - self.whole_at >= WHOLE_EVERY.total_seconds():
+            return 0
+        last = newest()
+        if last is not None and last.problem:
+            return min(self.position, max(0, last.since, (last.first_bad or 0) - SLICE))
+        return self.position
+
+    def _goes_on(self) -> bool:
+        end = self.clock() + self.work_seconds
+        return any(self.clock() >= end for _ in self._work)
+
+    def _finish(self) -> Verification:
+        verdict, self._verdict = self._verdict, None
+        self.looked_at = self.clock()
+        if verdict.since == 0:
+            self.whole_at = self.looked_at
+        self.position = verdict.seq if verdict.intact else max(verdict.since, (verdict.first_bad or 0) - SLICE)
+        self.in_the_middle = verdict.intact and verdict.seq - verdict.since == SLICE
+        return remember(verdict)
 
 
 def remember(verdict: Verdict) -> Verification:
     """Keep what a look found. An entry is written when the chain breaks and when it is well again, not every time."""
-    row = Verification.objects.create(
+    try:
+        _tell(verdict)
+    except (DatabaseError, ObjectDoesNotExist):
+        # A chain that is broken at its head takes no entry; that must not hide the finding.
+        log.exception("the audit log takes no entry about its own state")
+    return Verification.objects.create(
         at=timezone.now(),
         since=verdict.since,
         seq=verdict.seq,
         problem=verdict.problem,
         first_bad=verdict.first_bad,
     )
-    try:
-        _tell(verdict)
-    except (DatabaseError, ObjectDoesNotExist):
-        # A chain that is broken at its head takes no entry; that must not hide the finding.
-        log.exception("the audit log takes no entry about its own state")
-    return row
 
 
 def remove_old_verifications() -> int:
@@ -58,24 +106,8 @@ def remove_old_verifications() -> int:
 
 
 def newest() -> Verification | None:
-    return Verification.objects.order_by("-at", "-pk").first()
-
-
-def _next_start() -> int:
-    """The entry after which the next look begins."""
-    last = newest()
-    if last is None:
-        return 0
-    if last.problem:
-        return max(last.since, (last.first_bad or 0) - SLICE)
-    if _stopped_in_the_middle(last):
-        return last.seq
-    lately = Verification.objects.filter(at__gt=timezone.now() - WHOLE_EVERY)
-    return last.seq if lately.filter(since=0, problem="").exists() else 0
-
-
-def _stopped_in_the_middle(last: Verification) -> bool:
-    return last.problem == "" and last.seq - last.since == SLICE
+    """What the last look found, whatever the clock said then."""
+    return Verification.objects.order_by("-pk").first()
 
 
 def _tell(verdict: Verdict) -> None:

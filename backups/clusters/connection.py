@@ -46,12 +46,12 @@ def _in_use(cluster: Cluster, purpose: str) -> ClusterCredential:
         return credential
     if cluster.credentials.filter(purpose=purpose).exists():
         raise NoCredential(
-            f"The {purpose} credential of {cluster} was saved, but no test has found it good, so nothing was sent. Test "
-            "the connection on the page of the cluster; if the test fails, enter the credential again."
+            f"The {purpose} credential of {cluster} was saved, but no test has found it good. Test the connection on "
+            "the page of the cluster; if the test fails, enter the credential again."
         )
     raise NoCredential(
-        f"{cluster} has no {purpose} credential, so nothing was sent. An administrator can enter it on the page of the "
-        "cluster; a change of its addresses removes the stored ones."
+        f"{cluster} has no {purpose} credential; a new address removes the stored ones. An administrator can enter "
+        "it on the page of the cluster."
     )
 
 

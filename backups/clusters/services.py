@@ -155,7 +155,11 @@ def _change(a: Act, cluster: Cluster, values: dict, credentials: dict, seen: str
     stored = Cluster.objects.select_for_update().get(pk=cluster.pk)
     if seen and seen != stored.digest:
         raise ClusterError(STALE)
-    change = {key: [getattr(stored, key), value] for key, value in values.items() if getattr(stored, key) != value}
+    change = {
+        key: {"before": getattr(stored, key), "after": value}
+        for key, value in values.items()
+        if getattr(stored, key) != value
+    }
     moved = bool(shapes.places(values["addresses"]) - shapes.places(stored.addresses))
     if moved and Purpose.EVERYDAY not in credentials:
         raise ClusterError(shapes.MOVED, "everyday_password")

@@ -7,13 +7,18 @@ from django.conf import settings
 from django.db.models import Max
 from django.utils import timezone
 
-from backups.audit import watch
-from backups.audit.models import Checkpoint, Verification
+from backups.audit import checkpoints, watch
+from backups.audit.models import Verification
+from backups.audit.timeline import is_fresh
+
+SKEW = timedelta(minutes=1)
+"""So much the clocks of two hosts may differ; what lies further in the future is not believed."""
 
 
 @dataclass(frozen=True)
 class ChainState:
-    """``kind``: unchecked, intact or broken. ``checked_at`` is None before the first look."""
+    """``kind``: unchecked, intact, broken, or untrusted where the newest look carries a time in the future.
+    ``checked_at`` is None before the first look."""
 
     kind: str
     checked_at: datetime | None = None
@@ -27,20 +32,22 @@ class ChainState:
 
 
 def chain_state() -> ChainState:
-    now = timezone.now()
     last = watch.newest()
-    checkpoint = Checkpoint.objects.order_by("-at").first()
-    checkpoint_limit = now - timedelta(seconds=3 * settings.CHECKPOINT_SECONDS)
+    checkpoint = checkpoints.newest()
+    limit = timedelta(seconds=3 * settings.CHECKPOINT_SECONDS)
     facts = {
         "checkpoint_at": checkpoint and checkpoint.at,
         "proven_until": checkpoint.seq if checkpoint else 0,
-        "checkpoint_late": checkpoint is None or checkpoint.at < checkpoint_limit,
+        "checkpoint_late": checkpoint is None or not is_fresh(checkpoint.at, limit, skew=SKEW),
     }
     if last is None:
         return ChainState("unchecked", **facts)
-    facts |= {"checked_at": last.at, "late": last.at < now - 3 * watch.EVERY}
+    facts |= {"checked_at": last.at, "late": not is_fresh(last.at, 3 * watch.EVERY, skew=SKEW)}
     if last.problem:
-        return ChainState("broken", problem=last.problem, first_bad=last.first_bad, **facts)
+        first_bad = last.first_bad if (last.first_bad or 0) > 0 else None  # it leads to a page
+        return ChainState("broken", problem=last.problem, first_bad=first_bad, **facts)
+    if last.at > timezone.now() + SKEW:
+        return ChainState("untrusted", **facts)
     return ChainState("intact", intact_until=_intact_until(last), **facts)
 
 

@@ -35,4 +35,4 @@ def check_location(turn: Turn) -> dict:
 def _title(found: Preflight) -> str:
     if found.registered:
         return "It is registered already"
-    return "It can be registered" if found.good else "Elasticsearch would refuse this"
+    return "It can be registered" if found.good else "This cannot be registered"

@@ -66,7 +66,8 @@ def _waiting(run: Run) -> str:
         return "Looking."
     if not worker_is_alive():
         return "No worker is running. This is looked at as soon as one is started (manage.py worker)."
-    return f"The worker is busy, {runs_before(run)} before you."
+    before = runs_before(run)
+    return f"The worker is busy, {before} before you." if before else "The worker is busy. You are next."
 
 
 def _version(run: Run) -> str:

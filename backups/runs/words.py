@@ -33,8 +33,8 @@ KINDS: dict[str, KindWords] = {
     "register_repository": KindWords(
         "Register repository",
         "server-2",
-        "Nothing is registered if the call was not sent yet; a registration that was sent stays, and is not verified. "
-        "The folder and what lies in it are not touched.",
+        "Nothing is registered if the call was not sent yet; a registration that was sent stays, unverified. The "
+        "folder and what lies in it are not touched.",
         "The cluster itself answers GET /_snapshot with the repositories it has. Register it again: what is there by "
         "then is found and adopted.",
     ),

@@ -16,7 +16,7 @@ def check_patterns(turn: Turn) -> dict:
     """Params: ``repository`` (its primary key) and ``patterns``.
 
     Result: ``error`` and ``detail``, or ``indices`` (name, documents, bytes, state; the first 200), their number and
-    sums, and ``unmatched`` patterns.
+    sums, ``unmatched`` patterns, and how many indices of ``data_streams`` are left out.
     """
     repository = Repository.objects.select_related("cluster").get(pk=turn.run.params["repository"])
     wanted = turn.run.params["patterns"]
@@ -33,6 +33,7 @@ def check_patterns(turn: Turn) -> dict:
         "bytes": sum(index.bytes or 0 for index in chosen),
         # One that takes away and finds nothing to take is no mistake: the default is one.
         "unmatched": [p for p in patterns.unmatched(wanted, found) if not p.startswith("-")],
+        "data_streams": sum(index.name.startswith(".ds-") and index.name not in names for index in found),
         "indices": [
             {"name": i.name, "documents": i.documents, "bytes": i.bytes, "state": i.state, "health": i.health}
             for i in chosen[:SHOWN]

@@ -123,7 +123,7 @@ class Snapshot(models.Model):
         return reverse("snapshots:detail", args=[self.pk])
 
     @property
-    def shards_safe(self) -> int:
+    def shards_complete(self) -> int:
         return (self.shards_total or 0) - (self.shards_failed or 0)
 
 

@@ -105,7 +105,10 @@ def save_profile(*, actor, profile: SnapshotProfile, seen: str = "", reason: str
     when somebody changed it since, or when the name is taken on this cluster."""
     if not may(actor, "profile.manage"):
         raise Denied("profile.manage")
-    resolved(profile.name_template, timezone.now())
+    try:
+        resolved(profile.name_template, timezone.now())
+    except SnapshotError as error:
+        raise SnapshotError(str(error), "name_template") from error
     if profile.repository.cluster_id != profile.cluster_id:
         raise SnapshotError(f"Repository {profile.repository.name} is on another cluster.", "repository")
     stored = SnapshotProfile.objects.get(pk=profile.pk) if profile.pk else None
@@ -113,7 +116,8 @@ def save_profile(*, actor, profile: SnapshotProfile, seen: str = "", reason: str
         raise SnapshotError("Someone else changed it. Reload to see their change. Your text is kept below.")
     before = _shown(stored) if stored else {}
     after = _shown(profile)
-    change = {key: [before.get(key), value] for key, value in after.items() if before.get(key) != value}
+    changed = {key: value for key, value in after.items() if before.get(key) != value}
+    change = {k: {"before": before[k], "after": v} if before else v for k, v in changed.items()}
     with act(actor, reason=reason) as a:
         try:
             with transaction.atomic():

@@ -139,7 +139,7 @@ SNAPSHOT = Kind(
         Step("Look at the indices", prepare),
         Step("Start the snapshot", create),
         Step("Copy the data", follow),
-        Step("Read back and verify", verify),
+        Step("Read the entry back and compare", verify),
     ),
     on_failure=services.give_up,
 )

@@ -32,10 +32,10 @@ def judge(found: SnapshotFacts, wanted: Collection[str]) -> Verdict:
     if found.state == "SUCCESS" and whole and not problems:
         return Verdict(
             SnapshotState.VERIFIED,
-            f"All {found.shards_total} shards of {len(found.indices)} indices were read back.",
+            f"The repository lists all {found.shards_total} shards of {len(found.indices)} indices as complete.",
         )
     if found.state in ("SUCCESS", "PARTIAL") and found.shards_successful:
-        safe = f"{found.shards_successful} of {found.shards_total} shards are safe"
+        safe = f"{found.shards_successful} of {found.shards_total} shards are complete"
         return Verdict(SnapshotState.PARTIAL, f"Partial: {safe}. {_first(problems)}", tuple(problems))
     reason = _first(problems) or "The cluster gave no reason."
     return Verdict(SnapshotState.FAILED, f"The snapshot failed. {reason}", tuple(problems))

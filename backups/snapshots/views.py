@@ -115,7 +115,7 @@ def preview(request):
     params = {
         "repository": repository.pk,
         "patterns": form.cleaned_data["patterns"],
-        "name": services.described_name(repository, name),
+        "name": services.described_name(repository, name) if name else "",
         "template": "backups/snapshots/_preview.html",
     }
     run = queue_check("patterns", actor=request.user, form="snapshots:start", params=params)
@@ -160,7 +160,9 @@ def _profile_form(request, profile):
         else:
             messages.success(request, f"Profile {form.instance} {'added' if adding else 'changed'}.")
             return redirect(form.instance)
-    context = {"form": form, "adding": adding, "repositories": forms.registered().exists(), "seen": now}
+    # What was sent stays what was seen: saving a second time must not slip over somebody else's change.
+    seen = request.POST.get("seen", "") if form.is_bound else now
+    context = {"form": form, "adding": adding, "repositories": forms.registered().exists(), "seen": seen}
     return render(request, "backups/snapshots/profile_form.html", context, status=422 if form.is_bound else 200)
 
 

@@ -11,6 +11,7 @@ from backups.runs import services as runs
 from backups.runs.models import CHECK
 from backups.snapshots import steps as snapshots
 
+from . import failures
 from .checks import look
 
 KINDS: dict[str, Kind] = {
@@ -33,11 +34,14 @@ class Periodic(NamedTuple):
     due: Callable[[], bool] = lambda: True
 
 
+_watch = watch.Watch()
+
 PERIODIC = (
     Periodic("checkpoint", 1, checkpoints.make_checkpoint, checkpoints.checkpoint_due),
-    Periodic("verification", 5, watch.verify_and_remember, watch.verification_due),
+    Periodic("verification", 5, _watch.look, _watch.due),
     Periodic("old checks", 600, runs.remove_old_checks),
     Periodic("old sign-in tries", 600, sign_in.remove_old_tries),
     Periodic("old sessions", 3600, sessions.remove_old_sessions),
     Periodic("old verifications", 3600, watch.remove_old_verifications),
+    Periodic("old failures", 3600, failures.remove_old_failures),
 )

@@ -22,6 +22,8 @@ from . import pulse
 PR_SET_PDEATHSIG = 1
 GRACE_SECONDS = 15
 STARTING_SECONDS = 15
+ASK_SECONDS = 2
+KILL_SECONDS = 10
 
 log = logging.getLogger(__name__)
 _parent = os.getpid()
@@ -45,7 +47,8 @@ def let_forks_die_with_parent() -> None:
 
 
 class Child:
-    """One supervised process. ``ailing`` returns why it must be replaced, or an empty text."""
+    """One supervised process. ``ailing`` returns why it must be replaced, or an empty text; it is asked every
+    ASK_SECONDS, for it may have to look through all processes of the machine."""
 
     def __init__(
         self,
@@ -59,6 +62,7 @@ class Child:
         self.process: subprocess.Popen | None = None
         self.started_at = 0.0
         self.start_again_at = 0.0
+        self.asked_at = float("-inf")
         self.delay = 1.0
 
     @property
@@ -84,12 +88,18 @@ class Child:
                 self._try_to_start(now)
             return
         code = self.process.poll()
-        why = f"ended with {code}" if code is not None else self.ailing(self)
+        why = f"ended with {code}" if code is not None else self._ask(now)
         if why:
             self.delay = 1.0 if self.seconds_alive > 60 else min(self.delay * 2, 30)
             log.warning("%s %s; starting it again in %d s", self.name, why, self.delay)
             self.kill()
             self.start_again_at = now + self.delay
+
+    def _ask(self, now: float) -> str:
+        if now - self.asked_at < ASK_SECONDS:
+            return ""
+        self.asked_at = now
+        return self.ailing(self)
 
     def _try_to_start(self, now: float) -> None:
         try:
@@ -104,10 +114,15 @@ class Child:
             self.process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End whatever is left of the child's session."""
+        """End whatever is left of the child's session. A process that waits for a dead disk (state D) does not end;
+        it is left behind rather than waited for: what it still does is void, for its lease is over by then."""
         if self.process is None:
             return
+        deadline = time.monotonic() + KILL_SECONDS
         while members := session_members(self.process.pid):
+            if time.monotonic() > deadline:
+                log.error("%s: %s cannot be killed; going on without", self.name, members)
+                break
             for pid in members:
                 try:
                     os.kill(pid, signal.SIGKILL)
@@ -115,7 +130,7 @@ class Child:
                     continue
             self.process.poll()
             time.sleep(0.05)
-        self.process.wait()
+        self.process.poll()
         self.process = None
 
 

@@ -12,6 +12,7 @@ import time
 
 from django.conf import settings
 from django.db import close_old_connections
+from django.db.models import F
 from django.utils import timezone
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
@@ -28,6 +29,8 @@ from .kinds import PERIODIC
 
 # A doorbell that waits in the queue is as good as the next one: more than a few per process only delay each other.
 QUEUE_IS_LONG = 4 * settings.WORKER_PROCESSES
+
+TELL_AGAIN_SECONDS = 60
 
 # The settings that decide who may do what and for how long; their digest is in the entry of every start.
 POLICY = (
@@ -51,12 +54,13 @@ class Ticker:
         self.started_at = timezone.now()
         self.stopping = False
         self.last: dict[str, float] = {}
+        self.start_is_recorded = False
+        self.told_at: dict[str, float] = {}
 
     def run(self) -> None:
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         with origin_context(command="ticker", host=settings.WORKER_HOST):
-            self._every("start entry", 0, record_start)
             while not self.stopping:
                 began = time.monotonic()
                 self.tick()
@@ -65,6 +69,8 @@ class Ticker:
     def tick(self) -> None:
         """Everything that is due now. Never raises."""
         close_old_connections()
+        if not self.start_is_recorded:
+            self._every("start entry", 0, self._record_start)
         self._every("heartbeat", min(settings.HEARTBEAT_SECONDS, 5), lambda: runs.beat(self.started_at))
         self._every("doorbells", 0, ring_due_runs)
         self._every("queue beat", min(settings.HEARTBEAT_SECONDS, settings.STALL_SECONDS / 10), ring_beat)
@@ -79,8 +85,27 @@ class Ticker:
         try:
             pulse.touch(pulse.TICK)  # before every job: several in a row may each wait for a locked database
             work()
-        except Exception:
-            log.exception("tick failed: %s", name)
+        except Exception as error:  # noqa: BLE001 - told by the next line; no job may end the ticker
+            self._tell(name, error)
+        else:
+            self.told_at.pop(name, None)
+
+    def _tell(self, name: str, error: Exception) -> None:
+        """The first failure of a row with its traceback, then a line a minute: a database that is away for hours must
+        not fill the disk."""
+        told_at, now = self.told_at.get(name), time.monotonic()
+        if told_at is None:
+            log.error("tick failed: %s", name, exc_info=error)
+        elif now - told_at >= TELL_AGAIN_SECONDS:
+            log.error("tick still fails: %s (%s)", name, type(error).__name__)
+        else:
+            return
+        self.told_at[name] = now
+
+    def _record_start(self) -> None:
+        """Again with every tick until it is written: the database may be locked at this very moment."""
+        record_start()
+        self.start_is_recorded = True
 
     def _stop(self, *_) -> None:
         self.stopping = True
@@ -96,10 +121,12 @@ def record_start() -> None:
 
 
 def ring_due_runs() -> None:
-    """Ring for every run that is due, free and for this host. A doorbell too many does no harm; a long queue is not
-    made longer. Runs of a host that is away are left out: they would stand in front of all others for ever."""
+    """Ring for every run that is due, free and for this host; new ones, which have no time yet, come first. A
+    doorbell too many does no harm; a long queue is not made longer. Runs of a host that is away are left out: they
+    would stand in front of all others for ever."""
     mine = Run.objects.filter(host__in=("", settings.WORKER_HOST))
-    waiting = due(mine).order_by("next_at", "pk").values_list("pk", flat=True)[:QUEUE_IS_LONG]
+    in_order = due(mine).order_by(F("next_at").asc(nulls_first=True), "pk")
+    waiting = in_order.values_list("pk", flat=True)[:QUEUE_IS_LONG]
     if waiting and get_broker().queue_size() < QUEUE_IS_LONG:
         for run_id in waiting:
             doorbell.ring_now(run_id)

@@ -9,11 +9,12 @@ from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.db import IntegrityError, transaction
 
 from backups.audit import act, chain, checkpoints, keys
 from backups.audit.models import AuditEntry, AuditHead, Checkpoint
-from backups.audit.verify import verify
-from tests.audit.conftest import without_triggers
+from backups.audit.verify import Verdict, checking, verify
+from tests.audit.conftest import without_constraint, without_triggers
 
 pytestmark = [pytest.mark.django_db, pytest.mark.db]
 
@@ -247,17 +248,24 @@ def test_a_deleted_head_is_found(log):
 
 def test_a_line_cut_short_by_a_crash_is_noted_and_does_not_swallow_the_next(log, write):
     file = files()[0]
-    file.write_text(file.read_text().rstrip("\n")[:-40])
+    whole = file.read_text()
     write(1)
+    checkpoints.make_checkpoint()
+    with without_triggers():  # a crash comes before the row
+        Checkpoint.objects.filter(seq=31).delete()
+    file.write_text(file.read_text().rstrip("\n")[:-40])
     checkpoints.make_checkpoint()
 
     verdict = verify()
+    assert file.read_text().startswith(whole)
     assert verdict.intact
-    assert verdict.notes == [f"{file.name} line 3 cannot be read."]
+    assert verdict.notes == [f"{file.name} line 4 cannot be read."]
     assert verdict.proven_until == 31
 
 
-@pytest.mark.parametrize("line", ["", "null", "[1]", '{"seq": "1"}', '{"seq": -1}', '{"seq": 1e400}', "\udcff"])
+@pytest.mark.parametrize(
+    "line", ["", "null", "[1]", "[" * 100_000, '{"seq": "1"}', '{"seq": -1}', '{"seq": 1e400}', "\udcff"]
+)
 def test_lines_that_are_no_statements_are_noted(log, line):
     with files()[0].open("a", errors="surrogateescape") as file:
         file.write(line + "\n")
@@ -276,6 +284,8 @@ def test_a_number_that_no_database_can_hold_is_no_statement(log):
 
 def test_without_checkpoint_files_a_cut_would_not_show_and_that_is_said(log):
     files()[0].unlink()
+    with without_triggers():
+        Checkpoint.objects.all().delete()
 
     assert verify().notes == ["No checkpoint file was found: a cut at the end would not show."]
 
@@ -292,9 +302,110 @@ def test_a_partial_check_finds_what_happened_before_it_by_the_newest_checkpoint(
 
 
 def test_every_statement_is_checked_once_in_a_check_by_slices(log):
-    """Three rows and three lines; each slice adds the newest before it."""
-    assert [verify(since, 10).checkpoints for since in (0, 10, 20)] == [2, 3, 3]
-    assert verify().checkpoints == 6
+    """Three rows and their three lines; each slice adds the newest before it."""
+    assert [verify(since, 10).checkpoints for since in (0, 10, 20)] == [1, 2, 2]
+    assert verify().checkpoints == 3
+
+
+@pytest.mark.parametrize("garbled", [[0], [1], [2], [1, 2], [0, 1, 2]])
+def test_garbled_lines_are_found_by_their_rows(log, garbled):
+    lines = ["~" * 40 if number in garbled else line for number, line in enumerate(checkpoint_lines())]
+    files()[0].write_text("\n".join(lines) + "\n")
+
+    row = Checkpoint.objects.get(seq=10 * (garbled[0] + 1))
+    assert verify().problem == (
+        f"Checkpoint lines are missing from the file: the first is that of checkpoint row {row.pk}."
+    )
+
+
+@pytest.mark.parametrize("gone", [0, 1])
+def test_a_line_that_was_taken_out_is_found(log, gone):
+    lines = [line for number, line in enumerate(checkpoint_lines()) if number != gone]
+    files()[0].write_text("\n".join(lines) + "\n")
+
+    assert "Checkpoint lines are missing" in verify().problem
+
+
+def test_a_deleted_checkpoint_file_is_found_also_when_it_was_begun_anew(log, write):
+    files()[0].unlink()
+    assert "Checkpoint lines are missing" in verify().problem
+    assert "Checkpoint lines are missing" in verify(since=30).problem
+
+    write(1)
+    checkpoints.make_checkpoint()
+    assert "Checkpoint lines are missing" in verify().problem
+
+
+def test_rows_of_other_hosts_need_no_line_here(log, settings):
+    files()[0].unlink()
+    settings.WORKER_HOST = "another-host"
+
+    assert verify().intact
+
+
+def test_a_file_that_was_copied_before_its_database_gets_its_lines_back(log, write):
+    """The restored console knows the newest rows, its file does not; they are signed, so the lines can be written."""
+    copy = files()[0].read_text()
+    for _ in range(2):
+        write(1)
+        checkpoints.make_checkpoint()
+    whole = files()[0].read_text()
+    files()[0].write_text(copy)
+
+    row = Checkpoint.objects.get(seq=31)
+    assert verify().intact
+    assert verify().notes == [f"The file ends before checkpoint row {row.pk}; the next checkpoint brings its line."]
+
+    checkpoints.make_checkpoint()
+    assert files()[0].read_text().startswith(whole)
+    assert verify().notes == []
+    assert len(checkpoint_lines()) == 6
+
+
+@pytest.mark.parametrize("seq", [0, -7])
+def test_entries_in_front_of_the_first_one_are_found_and_never_shown(log, cast, seq):
+    with without_triggers(), without_constraint():
+        forged = AuditEntry.objects.get(seq=1)
+        forged.seq = seq
+        forged.save(force_insert=True)
+
+    assert verify().problem == f"There is an entry {seq}, but the log begins with entry 1."
+    assert verify().first_bad is None
+    assert verify(since=20).problem
+    assert not AuditEntry.objects.visible_to(cast["auditor"]).filter(seq__lt=1).exists()
+
+
+def test_the_database_takes_no_entry_in_front_of_the_first_one(write):
+    first = write(1)[0]
+    first.seq = 0
+    with without_triggers(), pytest.raises(IntegrityError, match="entry_numbers_begin_with_1"), transaction.atomic():
+        first.save(force_insert=True)
+
+
+def test_a_statement_is_checked_once_however_often_it_is_there(log):
+    text = files()[0].read_text()
+    files()[0].with_name("copy.jsonl").write_text(text + text)
+
+    assert verify().checkpoints == 3
+
+
+def test_a_line_like_another_but_with_a_wrong_signature_is_another(log):
+    statement = json.loads(checkpoint_lines()[1])
+    wrong = chain.canonical(statement | {"signature": json.loads(checkpoint_lines()[0])["signature"]})
+    with files()[0].open("a") as file:
+        file.write(wrong + "\n")
+
+    assert "line 4 was not signed" in verify().problem
+
+
+def test_a_check_comes_back_between_its_parts(log, monkeypatch):
+    monkeypatch.setattr("backups.audit.verify.CHUNK", 10)
+    monkeypatch.setattr("backups.audit.verify.PART", 1)
+    verdict = Verdict(since=0)
+    parts = sum(1 for _ in checking(verdict))
+
+    assert (verdict.seq, verdict.checkpoints, verdict.intact) == (30, 3, True)
+    assert parts >= 6
 
 
 def test_a_statement_about_the_empty_log_is_checked_too(write, settings):

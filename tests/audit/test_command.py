@@ -17,7 +17,7 @@ def test_an_intact_log_ends_well(write, capsys):
 
     call_command("audit_verify")
 
-    assert capsys.readouterr().out == ("Intact: 4 entries up to number 4, 2 checkpoints; provable up to entry 3.\n")
+    assert capsys.readouterr().out == ("Intact: 4 entries up to number 4, 1 checkpoints; provable up to entry 3.\n")
     assert Verification.objects.get().problem == ""
 
 

@@ -40,6 +40,23 @@ def test_a_check_asks_once_and_work_asks_again(cluster, fake_elasticsearch):
     assert es.health(open_client(cluster, "everyday")).state == "green"
 
 
+def test_patience_is_for_reads_that_come_again(cluster, fake_elasticsearch):
+    fake_elasticsearch.answer_next(503, {"error": {"type": "x", "reason": "busy"}, "status": 503})
+    with pytest.raises(GatewayError, match="busy"):
+        es.health(open_client(cluster, "everyday", patience=0.2))
+
+    fake_elasticsearch.be_slow(30)
+    with pytest.raises(Unreachable, match="no answer within 0.2 seconds"):
+        es.health(open_client(cluster, "everyday", patience=0.2))
+
+
+def test_who_has_no_credential_says_what_to_do(cluster):
+    cluster.credentials.filter(purpose="restricted").delete()
+
+    with pytest.raises(NoCredential, match="administrator can enter it on the page of the cluster"):
+        open_client(cluster, "restricted")
+
+
 def test_a_password_of_another_row_does_not_open(cluster):
     everyday = cluster.credentials.get(purpose="everyday")
     restricted = cluster.credentials.get(purpose="restricted")

@@ -1,6 +1,8 @@
 """The act ``save_cluster``: it works with its entries, it refuses, it is safe twice."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from backups.access import Denied
 from backups.access.secrets import SealError, unseal
@@ -124,7 +126,7 @@ def test_a_change_is_an_entry_with_before_and_after(save):
     save(cluster=cluster, name="renamed", credentials={})
 
     entry = AuditEntry.objects.get(action="cluster.changed")
-    assert '"name":["soc-prod","renamed"]' in entry.text.replace(" ", "")
+    assert '"name":{"after":"renamed","before":"soc-prod"}' in entry.text.replace(" ", "")
 
 
 def test_a_change_to_a_taken_name_is_refused(save):
@@ -197,3 +199,42 @@ def test_a_test_needs_the_right(save, cast):
 
     with pytest.raises(Denied):
         request_test(cluster, actor=cast["operator"])
+
+
+def locked(queries) -> list[str]:
+    """The tables whose rows were changed or read to be changed, in order."""
+    tables = ("backups_run", "backups_clustercredential", "backups_cluster")
+    texts = [query["sql"] for query in queries]
+    changes = [text for text in texts if text.startswith(("UPDATE", "DELETE")) or "FOR UPDATE" in text]
+    return [table for text in changes for table in tables if f'"{table}"' in text.partition("WHERE")[0]]
+
+
+def test_whoever_saves_locks_the_run_before_the_cluster(save, cast):
+    """As a turn does, so that neither waits for what the other one has."""
+    cluster = save()
+    with CaptureQueriesContext(connection) as queries:
+        save(cluster=cluster, name="renamed")
+
+    order = locked(queries)
+    last_run = len(order) - 1 - order[::-1].index("backups_run")
+    assert last_run < order.index("backups_cluster") < order.index("backups_clustercredential")
+
+
+def test_a_test_locks_in_the_same_order(save, tested):
+    cluster = save()
+    with CaptureQueriesContext(connection) as queries:
+        tested(cluster)
+
+    order = locked(queries)
+    commit = order[order.index("backups_cluster") :]
+    assert "backups_clustercredential" in commit
+    assert "backups_clustercredential" not in order[: order.index("backups_cluster")]
+    assert "backups_run" in order[: order.index("backups_cluster")]
+
+
+def test_a_stale_form_gives_up_no_test(save):
+    cluster = save()
+    with pytest.raises(ClusterError, match="Someone else changed it"):
+        save(cluster=cluster, credentials={}, seen="another")
+
+    assert [run.state for run in Run.objects.filter(kind=CHECK)] == ["queued"]

@@ -7,8 +7,9 @@ from django.utils import timezone
 
 from backups.audit import checkpoints, watch
 from backups.audit.models import AuditEntry, Verification
+from backups.audit.verify import verify
 from backups.evidence.chain_state import chain_state
-from tests.audit.conftest import without_triggers
+from tests.audit.conftest import without_constraint, without_triggers
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +31,7 @@ def test_an_intact_chain_says_how_far(cast, auditor, write):
         write(cast["administrator"])
     checkpoints.make_checkpoint()
     write(cast["administrator"])
-    watch.verify_and_remember()
+    watch.remember(verify())
 
     page = page_of(auditor)
 
@@ -43,7 +44,7 @@ def test_a_broken_chain_names_the_first_bad_entry(cast, auditor, write):
     bad = [write(cast["administrator"]) for _ in range(3)][1]
     with without_triggers():
         AuditEntry.objects.filter(seq=bad.seq).update(reason="another reason")
-    watch.verify_and_remember()
+    watch.remember(verify())
 
     page = page_of(auditor)
 
@@ -55,7 +56,7 @@ def test_a_broken_chain_names_the_first_bad_entry(cast, auditor, write):
 def test_a_silent_worker_is_said(cast, auditor, write):
     write(cast["administrator"])
     checkpoints.make_checkpoint()
-    watch.verify_and_remember()
+    watch.remember(verify())
     row = Verification.objects.get()
     Verification.objects.update(at=row.at - timedelta(minutes=16))
 
@@ -64,7 +65,7 @@ def test_a_silent_worker_is_said(cast, auditor, write):
 
 def test_a_missing_checkpoint_is_said(cast, auditor, write):
     write(cast["administrator"])
-    watch.verify_and_remember()
+    watch.remember(verify())
 
     page = page_of(auditor)
 
@@ -78,3 +79,58 @@ def test_what_was_checked_before_counts_while_all_is_checked_again(cast, write):
     Verification.objects.create(at=now, since=0, seq=100)
 
     assert chain_state().intact_until == 900
+
+
+def test_a_look_from_the_future_is_not_trusted_and_one_after_it_is(cast, auditor, write):
+    write(cast["administrator"])
+    checkpoints.make_checkpoint()
+    Verification.objects.create(at=timezone.now() + timedelta(days=3650), since=0, seq=1)
+
+    page = page_of(auditor)
+    assert "The state of the log is not trusted" in page
+    assert "Intact" not in page
+
+    watch.remember(verify())
+    page = page_of(auditor)
+    assert "Intact up to entry" in page
+    assert "not trusted" not in page
+
+
+def test_a_checkpoint_from_the_future_is_late(cast, auditor, write, monkeypatch):
+    write(cast["administrator"])
+    ahead = timezone.now() + timedelta(days=3650)
+    with monkeypatch.context() as patch:
+        patch.setattr(timezone, "now", lambda: ahead)
+        checkpoints.make_checkpoint()
+    watch.remember(verify())
+
+    page = page_of(auditor)
+    assert "No checkpoint lately" in page
+    assert "its time lies in the future and is not trusted" in page
+
+
+def test_clocks_of_two_hosts_may_differ_a_little(write, cast):
+    write(cast["administrator"])
+    Verification.objects.create(at=timezone.now() + timedelta(seconds=20), since=0, seq=1)
+
+    assert (chain_state().kind, chain_state().late) == ("intact", False)
+
+
+def test_a_finding_about_an_entry_that_cannot_be_leads_to_no_page(auditor, write, cast):
+    write(cast["administrator"])
+    Verification.objects.create(at=timezone.now(), since=0, seq=1, problem="Odd.", first_bad=-7)
+
+    assert "Odd." in page_of(auditor)
+    assert chain_state().first_bad is None
+
+
+def test_forged_entries_below_1_are_not_in_the_list(auditor, write, cast):
+    forged = write(cast["administrator"], reason="forged in front")
+    with without_triggers(), without_constraint():
+        forged.seq = -7
+        forged.save(force_insert=True)
+    watch.remember(verify())
+
+    page = page_of(auditor)
+    assert "There is an entry -7" in page
+    assert "/audit/-7/" not in page

@@ -4,6 +4,9 @@ import os
 import signal
 from pathlib import Path
 
+WORKERS = 3
+"""WORKER_PROCESSES, as long as nobody sets it."""
+
 
 def table() -> dict[int, tuple[int, int]]:
     """pid -> (parent, session) of every living process."""
@@ -43,6 +46,8 @@ class Console:
 
     def __init__(self, pid: int) -> None:
         self.up = pid
+        self._known: int | None = None
+        self._others: list[int | None] = [None, None]
 
     def _child(self, pid: int | None, word: str) -> int | None:
         return next((child for child in children(pid) if word in command(child)), None) if pid else None
@@ -68,9 +73,33 @@ class Console:
         return next(iter(children(self.main)), None) if self.main else None
 
     @property
+    def monitor(self) -> int | None:
+        return self._monitor_and_pusher()[0]
+
+    @property
+    def pusher(self) -> int | None:
+        return self._monitor_and_pusher()[1]
+
+    @property
     def workers(self) -> list[int]:
-        """Without monitor and pusher, which the sentinel starts around them."""
-        return children(self.sentinel)[:-2] if self.sentinel else []
+        """Empty until the queue is complete: only then is known who is who."""
+        others = self._monitor_and_pusher()
+        return [pid for pid in children(self.sentinel) if pid not in others] if all(others) else []
+
+    def replaced(self, old: int, new: int) -> None:
+        """The sentinel started another monitor or pusher."""
+        self._others = [new if pid == old else pid for pid in self._others]
+
+    def _monitor_and_pusher(self) -> list[int | None]:
+        """A new sentinel starts its workers, then these two. Remembered, because all of them are replaced by
+        processes with higher numbers."""
+        sentinel = self.sentinel
+        if sentinel != self._known:
+            found = children(sentinel) if sentinel else []
+            if len(found) < WORKERS + 2:
+                return [None, None]
+            self._known, self._others = sentinel, found[WORKERS : WORKERS + 2]
+        return self._others
 
 
 def send(pids: list[int], number: int = signal.SIGKILL) -> None:

@@ -31,10 +31,14 @@ os.environ |= {
     "STALL_SECONDS": "10",
     "LOG_LEVEL": "WARNING",
 }
-KINDS = ("worker", "sentinel", "main", "supervisor", "tree", "web", "freeze", "broker", "locked")
+KINDS = ("worker", "monitor", "pusher", "sentinel", "main", "ticker", "supervisor", "up", "tree", "web", "freeze")
+KINDS += ("broker", "locked", "elasticsearch")
 LOCKED_SECONDS = 10
+UNWELL_SECONDS = 4
 FROZEN_SECONDS = 6
 SETTLE_SECONDS = 180
+FOLLOW = 2
+"""The step of a snapshot run in which its call was accepted."""
 
 import django  # noqa: E402
 
@@ -54,7 +58,7 @@ from backups.runs.models import TERMINAL, TRANSITIONS, Run  # noqa: E402
 from backups.snapshots.services import queue_snapshot  # noqa: E402
 from tests.factories import connected_cluster, registered_repository  # noqa: E402
 from tests.fakes.elasticsearch import FakeElasticsearch  # noqa: E402
-from tests.faults.processes import Console, below, send, table  # noqa: E402
+from tests.faults.processes import Console, below, children, send, table  # noqa: E402
 
 
 class FaultRun:
@@ -73,12 +77,13 @@ class FaultRun:
     def run(self) -> dict:
         call_command("migrate", verbosity=0)
         call_command("init", stdout=open(os.devnull, "w"))  # noqa: SIM115, PTH123
-        actor = User.objects.get()
-        repository = registered_repository(connected_cluster(self.fake))
+        self.actor = User.objects.get()
+        self.repository = registered_repository(connected_cluster(self.fake))
         self._start()
         for number, kind in enumerate(self.plan[: self.faults]):
             for part in ("a", "b"):
-                queue_snapshot(actor=actor, repository=repository, name=f"fault-{number}-{part}", patterns=["*"])
+                name = f"fault-{number}-{part}"
+                queue_snapshot(actor=self.actor, repository=self.repository, name=name, patterns=["*"])
             self._pause(self.random.uniform(0.3, 2.5))
             self._fault(kind)
         self._settle()
@@ -121,6 +126,65 @@ class FaultRun:
 
     def _fault_supervisor(self) -> None:
         send([self.console.supervisor])
+
+    def _fault_ticker(self) -> None:
+        send([self.console.ticker])
+
+    def _fault_monitor(self) -> None:
+        self._replace(self.console.monitor)
+
+    def _fault_pusher(self) -> None:
+        self._replace(self.console.pusher)
+
+    def _replace(self, pid: int) -> None:
+        """Kill one that the sentinel replaces, and see who the new one is. Where the whole queue is replaced instead,
+        all of them are new."""
+        sentinel = self.console.sentinel
+        before = set(children(sentinel))
+        send([pid])
+        self._wait(lambda: self.console.sentinel != sentinel or set(children(sentinel)) - before, 60, "not replaced")
+        for new in sorted(set(children(sentinel)) - before)[:1]:
+            self.console.replaced(pid, new)
+
+    def _fault_up(self) -> None:
+        """The others die with it, each with its parent."""
+        self.process.kill()
+        self.process.wait()
+        self._start()
+
+    def _fault_elasticsearch(self) -> None:
+        """The cluster is unwell for some seconds while snapshots go on: 503, a sign-in page, 401, or silence. All
+        runs have sent their call by then: before that, a bad answer ends a run, as it should."""
+        self.fake.hold_snapshots()
+        queue_snapshot(
+            actor=self.actor, repository=self.repository, name=f"unwell-{self.done.total()}", patterns=["*"]
+        )
+        self._wait(lambda: not Run.objects.active().filter(step__lt=FOLLOW).exists(), 90, "a run does not begin")
+        kind = self.random.choice(("busy", "html", "password", "away"))
+        self.done[f"elasticsearch {kind}"] += 1
+        getattr(self, f"_unwell_{kind}")()
+        self.fake.release()
+
+    def _unwell_busy(self) -> None:
+        for _ in range(12):
+            self.fake.answer_next(503, {"error": {"type": "cluster_block_exception", "reason": "no master"}})
+        self._pause(UNWELL_SECONDS)
+
+    def _unwell_html(self) -> None:
+        self.fake.answer_html()
+        self._pause(UNWELL_SECONDS)
+        self.fake.answer_html(False)
+
+    def _unwell_password(self) -> None:
+        name, password = self.fake.everyday
+        self.fake.set_password(name, "another")
+        self._pause(UNWELL_SECONDS)
+        self.fake.set_password(name, password)
+
+    def _unwell_away(self) -> None:
+        self.fake.go_away()
+        self._pause(UNWELL_SECONDS)
+        self.fake.come_back()
 
     def _fault_web(self) -> None:
         send([self.console.web])
@@ -236,7 +300,7 @@ def _free_port() -> int:
 
 
 def main() -> None:
-    faults = int(sys.argv[1]) if len(sys.argv) > 1 else 9
+    faults = int(sys.argv[1]) if len(sys.argv) > 1 else len(KINDS)
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else int(time.time())
     print(f"{faults} faults, seed {seed}, home {HOME}", flush=True)
     began = time.monotonic()

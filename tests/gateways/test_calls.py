@@ -148,6 +148,10 @@ def test_long_texts_are_cut_and_projects_left_out():
     assert len(found.detail) == answers.DETAIL_LIMIT
 
 
+def test_texts_of_a_broken_connection_can_be_kept():
+    assert answers.cut("a\ud800\0b") == "a\ufffd\ufffdb"
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [

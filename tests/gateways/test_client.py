@@ -137,6 +137,26 @@ def test_an_unconfirmed_change_is_unknown(fake_scene, repository):
         snapshots.delete(fake_scene.client("restricted"), snapshots.delete_call(repository, "s1"))
 
 
+@pytest.mark.parametrize(
+    "body", [{}, {"hello": 1}, {"accepted": "yes", "acknowledged": 1}, {"accepted": None}, {"snapshot": {}}, [1]]
+)
+@pytest.mark.parametrize("write", ["create", "register", "delete"])
+def test_a_write_answered_with_another_body_is_unknown(fake_scene, repository, write, body):
+    """200 is no refusal, so nobody may say that nothing was done."""
+    fake_scene.fake.answer_next(200, body, write=True)
+    restricted = fake_scene.client("restricted")
+    writes = {
+        "create": lambda: create(fake_scene, repository),
+        "register": lambda: repositories.register(
+            restricted, repositories.register_call("r", "fs", {"location": "r"})
+        ),
+        "delete": lambda: snapshots.delete(restricted, snapshots.delete_call(repository, "s1")),
+    }
+    with pytest.raises(OutcomeUnknown, match="was sent, but its result is not known"):
+        writes[write]()
+    assert len(fake_scene.fake.writes()) == 1
+
+
 def test_a_slow_write_is_unknown(fake_scene, repository):
     fake_scene.fake.be_slow(30)
     with pytest.raises(OutcomeUnknown, match="no answer within 0.2 seconds"):
@@ -237,6 +257,38 @@ def test_no_answer_is_taken_for_another(fake_scene, read, body):
         fake_scene.fake.answer_next(200, body, write=write)
     with pytest.raises((NotElasticsearch, OutcomeUnknown)):
         read(fake_scene.client())
+
+
+ODD = "a\ud800b\0c"
+
+
+def test_what_no_database_can_keep_is_replaced_in_every_name(fake_scene):
+    node = {"name": ODD, "roles": [ODD], "version": "8.19.0", "settings": {"path": {"repo": [ODD]}}}
+    fake_scene.fake.answer_next(200, {"nodes": {ODD: node}})
+    (found,) = cluster.nodes(fake_scene.client())
+    assert {found.id, found.name, *found.roles, *found.path_repo} == {"a\ufffdb\ufffdc"}
+
+
+def test_what_no_database_can_keep_is_replaced_in_refusals(fake_scene):
+    error = {"error": {"type": ODD, "reason": ODD}, "status": 500}
+    fake_scene.fake.answer_next(500, error)
+    with pytest.raises(Refused) as refused:
+        fake_scene.client().send(HEALTH)
+    texts = (refused.value.message, refused.value.detail, refused.value.reason, refused.value.type)
+    assert all("a\ufffdb\ufffdc" in text for text in texts)
+    assert not {"\ud800", "\0"} & set("".join(texts))
+
+
+def test_a_number_that_is_none_is_replaced(fake_scene):
+    fake_scene.fake.answer_next(200, b'{"a": NaN, "b": [1e999, 1.5, "line\\nbreak"]}')
+    assert fake_scene.client().send(HEALTH) == {"a": None, "b": [None, 1.5, "line\nbreak"]}
+
+
+@pytest.mark.parametrize("depth", [900, 100_000])
+def test_an_answer_nested_without_end_is_not_elasticsearch(fake_scene, depth):
+    fake_scene.fake.answer_next(200, b'{"a":' * depth + b"1" + b"}" * depth)
+    with pytest.raises(NotElasticsearch):
+        cluster.health(fake_scene.client())
 
 
 def test_without_security_nobody_can_say_who_may_what(fake_scene):

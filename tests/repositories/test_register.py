@@ -1,12 +1,15 @@
 """Registering a repository: the act, and the run through the real gateway."""
 
+from datetime import timedelta
+
 import pytest
 
 from backups.access import Denied
 from backups.audit.models import AuditEntry
+from backups.repositories import steps
 from backups.repositories.models import Repository
 from backups.repositories.services import AlreadySent, RepositoryError
-from backups.runs import advance
+from backups.runs import advance, request_cancel
 from backups.runs.models import Run, RunLogLine
 from backups.worker.kinds import KINDS
 from tests.factories import connected_cluster
@@ -23,6 +26,13 @@ def actions() -> list[str]:
 
 def the_repository() -> Repository:
     return Repository.objects.get()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Nothing is waited for."""
+    for patience in ("LOST_FOR", "PATIENCE_BEFORE", "PATIENCE_AFTER"):
+        monkeypatch.setattr(steps, patience, timedelta(0))
 
 
 def turns(run: Run, number: int) -> None:
@@ -224,7 +234,7 @@ def test_the_same_repository_made_by_hand_is_adopted(ask, run_until_over, fake_e
     assert fake_elasticsearch.writes() == [VERIFY]
 
 
-def test_a_cluster_that_is_away(ask, run_until_over, fake_elasticsearch):
+def test_a_cluster_that_is_away(ask, run_until_over, fake_elasticsearch, impatient):
     run = ask()
     fake_elasticsearch.go_away()
     run = run_until_over(run)
@@ -259,19 +269,15 @@ def test_a_lost_answer_is_looked_up_and_never_sent_again(ask, run_until_over, fa
     assert fake_elasticsearch.writes() == [PUT, VERIFY]
 
 
-def test_a_lost_call_is_not_sent_again_either(ask, fake_elasticsearch, monkeypatch):
-    from datetime import timedelta
-
-    from backups.repositories import steps
-
-    monkeypatch.setattr(steps, "LOST_FOR", timedelta(seconds=0))
+def test_a_lost_call_is_not_sent_again_either(ask, run_until_over, fake_elasticsearch, impatient):
+    """Absent is not proof: the call may still lie in a queue."""
     fake_elasticsearch.drop_next_write(done=False)
-    run = ask()
-    turns(run, 6)
-    run.refresh_from_db()
+    run = run_until_over(ask())
 
-    assert (run.state, run.effect) == ("failed", "none")
-    assert "did not answer the registration" in run.error
+    assert (run.state, run.effect) == ("failed", "unknown")
+    assert "No answer to the registration came back" in run.error
+    assert "Look at the cluster" in run.error
+    assert fake_elasticsearch.writes() == []
     assert fake_elasticsearch.repositories == {}
 
 
@@ -320,9 +326,185 @@ def test_a_refusal_that_registers_all_the_same(ask, run_until_over, fake_elastic
     assert the_repository().failing == ["fake-1"]
 
 
-def test_cancelled_before_anything_is_sent(ask, cast, run_until_over, fake_elasticsearch):
-    from backups.runs import request_cancel
+# --- what is not known is never called "nothing"
 
+
+def died_in_this_turn(run: Run) -> None:
+    """As after kill -9 in the turn that is next: claimed, and never committed."""
+    Run.objects.filter(pk=run.pk).update(claims=1)
+
+
+def announced(ask) -> Run:
+    """A run whose next turn would send the call."""
+    run = ask()
+    turns(run, 3)
+    return run
+
+
+def test_killed_after_the_call_and_the_cluster_away_is_waited_out(ask, run_until_over, fake_elasticsearch):
+    run = announced(ask)
+    fake_elasticsearch.add_repository("nightly", "/srv/backups/nightly")
+    died_in_this_turn(run)
+    fake_elasticsearch.go_away()
+    turns(run, 2)
+    run.refresh_from_db()
+    assert (run.state, the_repository().state) == ("running", "wanted")
+
+    fake_elasticsearch.come_back()
+    run = run_until_over(run)
+    assert (run.state, run.effect) == ("succeeded", "applied")
+    assert fake_elasticsearch.writes() == [VERIFY]
+
+
+def test_killed_after_the_call_and_the_cluster_away_for_good(ask, run_until_over, fake_elasticsearch, impatient):
+    run = announced(ask)
+    died_in_this_turn(run)
+    fake_elasticsearch.go_away()
+    run = run_until_over(run)
+
+    assert (run.state, run.effect) == ("failed", "unknown")
+    assert "may have been sent" in run.error
+    assert "Look at the cluster" in the_repository().message
+
+
+def test_killed_in_that_turn_it_is_not_sent_again(ask, run_until_over, fake_elasticsearch, impatient):
+    run = announced(ask)
+    died_in_this_turn(run)
+    run = run_until_over(run)
+
+    assert (run.state, run.effect) == ("failed", "unknown")
+    assert fake_elasticsearch.writes() == []
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (401, {"error": {"type": "security_exception", "reason": "no"}, "status": 401}),
+        (403, {"error": {"type": "security_exception", "reason": "no"}, "status": 403}),
+        (429, {"error": {"type": "es_rejected_execution_exception", "reason": "busy"}, "status": 429}),
+        (503, {"error": {"type": "master_not_discovered_exception", "reason": None}, "status": 503}),
+        (200, b"<html>Sign in</html>"),
+        (200, {"surprise": 1}),
+    ],
+)
+def test_after_a_lost_answer_no_failed_read_proves_anything(ask, run_until_over, fake_elasticsearch, status, body):
+    fake_elasticsearch.drop_next_write()
+    run = announced(ask)
+    turns(run, 1)
+    for _ in range(3):
+        fake_elasticsearch.answer_next(status, body)
+    turns(run, 1)
+    run.refresh_from_db()
+    assert run.state == "running"
+
+    run = run_until_over(run)
+    assert (run.state, run.effect) == ("succeeded", "applied")
+    assert fake_elasticsearch.writes() == [PUT, VERIFY]
+
+
+def test_an_answer_that_is_not_understood_is_looked_up(ask, run_until_over, fake_elasticsearch, monkeypatch):
+    """Carried out, and answered with 200 and another body: no refusal."""
+    true_answer = fake_elasticsearch.answer
+
+    def other_body(method, target, headers, body):
+        status, answer, product = true_answer(method, target, headers, body)
+        return status, ({"ok": 1} if method == "PUT" else answer), product
+
+    monkeypatch.setattr(fake_elasticsearch, "answer", other_body)
+    run = run_until_over(ask())
+
+    assert (run.state, run.effect) == ("succeeded", "applied")
+    assert fake_elasticsearch.writes() == [PUT, VERIFY]
+
+
+def test_a_refusal_is_kept_until_it_can_be_read(ask, run_until_over, fake_elasticsearch):
+    fake_elasticsearch.unwritable.add("/srv/backups/nightly")
+    run = announced(ask)
+    turns(run, 1)
+    fake_elasticsearch.go_away()
+    turns(run, 1)
+    fake_elasticsearch.come_back()
+    run = run_until_over(run)
+
+    assert (run.state, run.effect) == ("failed", "none")
+    assert "fake-1 cannot write to /srv/backups/nightly" in run.error
+    assert the_repository().failing == ["fake-1"]
+
+
+def test_a_refusal_that_can_never_be_read_is_unknown(ask, run_until_over, fake_elasticsearch, impatient):
+    fake_elasticsearch.unwritable.add("/srv/backups/nightly")
+    run = announced(ask)
+    turns(run, 1)
+    fake_elasticsearch.go_away()
+    run = run_until_over(run)
+
+    assert (run.state, run.effect) == ("failed", "unknown")
+    assert "could not be read" in run.error
+
+
+def test_another_one_after_a_lost_call_is_not_called_untouched(ask, run_until_over, fake_elasticsearch):
+    fake_elasticsearch.drop_next_write(done=False)
+    run = announced(ask)
+    turns(run, 1)
+    fake_elasticsearch.add_repository("nightly", "/srv/backups/theirs")
+    run = run_until_over(run)
+
+    assert (run.state, run.effect) == ("failed", "unknown")
+    assert "not touched" not in run.error
+
+
+@pytest.mark.parametrize("before", [1, 3])
+def test_a_cluster_that_is_away_for_a_moment_before_the_call(ask, run_until_over, fake_elasticsearch, before):
+    run = ask()
+    turns(run, before)
+    fake_elasticsearch.go_away()
+    turns(run, 2)
+    run.refresh_from_db()
+    assert run.state == "running"
+
+    fake_elasticsearch.come_back()
+    run = run_until_over(run)
+    assert run.state == "succeeded"
+    assert fake_elasticsearch.writes() == [PUT, VERIFY]
+
+
+# --- cancelled
+
+
+@pytest.mark.parametrize("before", [1, 2, 3])
+def test_cancelled_at_any_time_before_the_call(ask, cast, run_until_over, fake_elasticsearch, before):
+    run = ask()
+    turns(run, before)
+    request_cancel(run, actor=cast["operator"])
+    run = run_until_over(run)
+
+    assert (run.state, run.effect) == ("cancelled", "none")
+    assert fake_elasticsearch.writes() == []
+    assert the_repository().state == "failed"
+
+
+def test_cancelled_after_the_call_the_registration_stays(ask, cast, run_until_over, fake_elasticsearch):
+    run = announced(ask)
+    turns(run, 1)
+    request_cancel(run, actor=cast["operator"])
+    run = run_until_over(run)
+
+    assert (run.state, run.effect) == ("cancelled", "applied")
+    assert fake_elasticsearch.writes() == [PUT]
+    assert (the_repository().state, the_repository().is_verified) == ("registered", False)
+
+
+def test_a_cancel_after_an_attempt_that_died_still_looks(ask, cast, run_until_over, fake_elasticsearch):
+    run = announced(ask)
+    fake_elasticsearch.add_repository("nightly", "/srv/backups/nightly")
+    died_in_this_turn(run)
+    request_cancel(run, actor=cast["operator"])
+    run = run_until_over(run)
+
+    assert (run.state, run.effect) == ("cancelled", "applied")
+
+
+def test_cancelled_before_anything_is_sent(ask, cast, run_until_over, fake_elasticsearch):
     run = ask()
     request_cancel(run, actor=cast["operator"])
     run = run_until_over(run)

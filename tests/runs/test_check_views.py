@@ -51,7 +51,7 @@ def test_unclaimed_with_a_busy_worker(look, cast):
     long_ago()
     beat(timezone.now())
 
-    assert "The worker is busy, 0 before you." in text(look())
+    assert "The worker is busy. You are next." in text(look())
     assert later.pk > Run.objects.filter(kind="make").latest("pk").pk
 
 

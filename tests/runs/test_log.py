@@ -4,6 +4,7 @@ import hashlib
 import json
 
 import pytest
+from django.conf import settings
 
 from backups.runs import Done, Stay, advance
 from backups.runs import log as run_log
@@ -28,7 +29,7 @@ def talk(turn):
 
 
 def numbers_in_file(run) -> list[int]:
-    return [json.loads(line)["n"] for line in run_log.file_of(run).read_text().splitlines()]
+    return [json.loads(line)["n"] for line in run_log.file_of(run, settings.WORKER_HOST).read_text().splitlines()]
 
 
 def test_the_limit_of_rows_is_five_thousand(queue, monkeypatch):
@@ -43,9 +44,10 @@ def test_lines_above_the_limit_go_to_a_file_whose_hash_is_kept(queue):
     run.refresh_from_db()
 
     assert run.lines == 12
-    assert list(run.log.values_list("number", flat=True)) == [1, 2, 3, 4, 5]
+    assert list(run.log.values_list("number", flat=True)) == [1, 2, 3, 4, 5, 6]
+    assert run.log.get(number=6).text == f"The lines from here on are in a file on host {settings.WORKER_HOST}"
     assert numbers_in_file(run) == [6, 7, 8, 9, 10, 11, 12]
-    file = run_log.file_of(run)
+    file = run_log.file_of(run, settings.WORKER_HOST)
     assert run.log_sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
@@ -77,7 +79,7 @@ def test_half_a_line_of_a_process_that_died_is_replaced(queue):
     kinds = one_step("talks", talk)
     advance(run.pk, kinds)
     advance(run.pk, kinds)
-    with run_log.file_of(run).open("a") as file:
+    with run_log.file_of(run, settings.WORKER_HOST).open("a") as file:
         file.write('{"n": 7, "at": "2026-')
     advance(run.pk, kinds)
 
@@ -89,7 +91,7 @@ def test_a_run_without_a_file_has_no_hash(queue):
     advance(run.pk, one_step("short", lambda turn: Done(RunState.SUCCEEDED)))
     run.refresh_from_db()
     assert run.log_sha256 == ""
-    assert not run_log.file_of(run).exists()
+    assert not run_log.file_of(run, settings.WORKER_HOST).exists()
 
 
 def test_text_is_every_line_in_order_and_calls_for_those_who_may(queue):
@@ -101,9 +103,76 @@ def test_text_is_every_line_in_order_and_calls_for_those_who_may(queue):
 
     run = queue("calls")
     advance(run.pk, one_step("calls", call))
+    run.refresh_from_db()
 
     everything = list(run_log.as_text(run, calls=True))
     assert [text.split(" ", 2)[1] for text in everything] == ["CALL", "DONE"] * 4
     assert everything[0].endswith("Z CALL PUT /_snapshot/0\n")
     assert [text.split()[-1] for text in run_log.as_text(run, calls=False)] == ["0", "1", "2", "3"]
-    assert RunLogLine.objects.filter(run=run).count() == 5
+    assert RunLogLine.objects.filter(run=run, number__lte=5).count() == 5
+
+
+@pytest.fixture
+def moved(queue, settings):
+    """A run of twelve lines: 1 to 5 in rows, 6 on host one, 7 to 9 on host two, 10 to 12 on host one again."""
+    run, kinds = queue("talks"), one_step("talks", talk)
+    for host in ("one", "one", "two", "one"):
+        settings.WORKER_HOST = host
+        advance(run.pk, kinds)
+    run.refresh_from_db()
+    return run
+
+
+def elsewhere(run, first: int, last: int, host: str) -> str:
+    file = f"run-{run.pk}-{host}.log"
+    return f"Lines {first} to {last} are not here: they were written on host {host}, to {file}.\n"
+
+
+def numbers_in_text(run) -> list[str]:
+    return [text.split(maxsplit=2)[-1].strip() for text in run_log.as_text(run, calls=True)]
+
+
+def test_a_run_that_moved_says_which_lines_are_on_another_host(moved):
+    assert numbers_in_text(moved) == [f"line {number}" for number in range(1, 13)]
+
+    run_log.file_of(moved, "two").unlink()
+    text = list(run_log.as_text(moved, calls=True))
+    assert text[6] == elsewhere(moved, 7, 9, "two")
+    assert len(text) == 10
+
+    run_log.file_of(moved, "one").unlink()
+    text = list(run_log.as_text(moved, calls=True))
+    assert text[5:] == [
+        elsewhere(moved, 6, 6, "one"),
+        elsewhere(moved, 7, 9, "two"),
+        elsewhere(moved, 10, 12, "one"),
+    ]
+
+
+def test_a_hash_of_a_part_of_the_lines_is_not_kept(moved):
+    assert moved.state == RunState.SUCCEEDED
+    assert moved.log_sha256 == ""
+
+
+def test_lines_that_a_dead_turn_left_on_another_host_are_not_shown(moved):
+    """Host one wrote lines 7 to 9 as well, and died before the commit."""
+    file = run_log.file_of(moved, "one")
+    entries = file.read_text().splitlines(keepends=True)
+    left = [json.dumps({"n": n, "at": "x", "level": "info", "text": f"lost {n}"}) + "\n" for n in (7, 8, 9)]
+    file.write_text("".join([entries[0], *left, *entries[1:]]))
+
+    assert numbers_in_text(moved) == [f"line {number}" for number in range(1, 13)]
+
+
+def test_a_file_that_was_removed_keeps_no_run_from_ending(queue):
+    run, kinds = queue("talks"), one_step("talks", talk)
+    for _ in range(3):
+        advance(run.pk, kinds)
+    run_log.file_of(run, settings.WORKER_HOST).unlink()
+    advance(run.pk, kinds)
+    run.refresh_from_db()
+
+    assert run.state == RunState.SUCCEEDED
+    text = list(run_log.as_text(run, calls=True))
+    assert text[5] == elsewhere(run, 6, 9, settings.WORKER_HOST)
+    assert len(text) == 5 + 1 + 3

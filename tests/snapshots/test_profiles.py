@@ -1,5 +1,7 @@
 """Profiles: adding, changing, and two people at once."""
 
+import re
+
 import pytest
 
 from backups.access import Denied
@@ -27,7 +29,7 @@ def test_a_change_is_recorded_with_before_and_after(cast, repository):
 
     save_profile(actor=cast["administrator"], profile=profile, seen=seen)
 
-    assert '"partial":[false,true]' in AuditEntry.objects.get(action="profile.changed").text
+    assert '"partial":{"after":true,"before":false}' in AuditEntry.objects.get(action="profile.changed").text
 
 
 def test_saving_without_a_change_leaves_no_entry(cast, repository):
@@ -79,3 +81,27 @@ def test_the_page_tells_a_second_person_that_it_was_changed(as_person, cast, rep
     assert response.status_code == 422
     assert "Someone else changed it" in response.content.decode() and "mine-*" in response.content.decode()
     assert SnapshotProfile.objects.get().patterns == ["theirs-*"]
+
+
+def test_saving_a_second_time_does_not_slip_over_the_others_change(as_person, cast, repository):
+    profile = save_profile(actor=cast["administrator"], profile=new(repository))
+    client, url = as_person("administrator"), f"/snapshots/profiles/{profile.pk}/change/"
+    sent = {"name": "SOC", "repository": repository.pk, "patterns": "mine-*", "name_template": "x", "time_field": "t"}
+    sent["seen"] = profile.digest
+    seen, profile.patterns = profile.digest, ["theirs-*"]
+    save_profile(actor=cast["administrator"], profile=profile, seen=seen)
+
+    first = client.post(url, sent)
+    shown = re.search(r'name="seen" value="(\w+)"', first.content.decode())[1]
+    second = client.post(url, sent | {"seen": shown})
+
+    assert (first.status_code, second.status_code) == (422, 422)
+    assert SnapshotProfile.objects.get().patterns == ["theirs-*"]
+
+
+def test_a_bad_template_is_marked_at_its_own_field(as_person, repository):
+    sent = {"name": "SOC", "repository": repository.pk, "patterns": "*", "name_template": "Upper", "time_field": "t"}
+
+    response = as_person("administrator").post("/snapshots/profiles/add/", sent)
+
+    assert list(response.context["form"].errors) == ["name_template"]

@@ -102,7 +102,7 @@ def test_a_partial_snapshot_is_partial_and_names_the_shard(start, fake, run_unti
 
     assert (run.state, run.effect) == ("partial", "applied")
     assert Snapshot.objects.get().state == "partial"
-    assert "2 of 3 shards are safe" in run.error
+    assert "2 of 3 shards are complete" in run.error
     assert "events-2 shard 1: no space left on device" in run.error_detail
 
 

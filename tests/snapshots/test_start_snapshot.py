@@ -193,3 +193,15 @@ def test_the_preview_shows_what_the_patterns_match(as_person, fake, repository, 
     assert "events-1" in text and "events-2" in text and "200" in text
     assert "nothing-*" in text
     assert not AuditEntry.objects.filter(run=check.pk).exists()
+
+
+def test_the_preview_says_that_data_streams_are_left_out(as_person, fake, repository, run_until_over):
+    fake.add_index(".ds-logs-2026.11.22-000001", 9)
+    client = as_person("operator")
+    client.post("/snapshots/preview/", {"repository": repository.pk, "patterns": "* -.*"})
+    check = run_until_over(Run.objects.get(kind="check"))
+
+    text = client.get(f"/runs/checks/{check.pk}/").content.decode()
+
+    assert "Data streams are left out" in text
+    assert "match nothing" not in text

@@ -18,11 +18,11 @@ FAILURE = ShardFailure("b", 1, "node", "no space left")
 @pytest.mark.parametrize(
     ("facts", "state", "says"),
     [
-        (found(), "verified", "All 3 shards of 2 indices"),
+        (found(), "verified", "all 3 shards of 2 indices as complete"),
         (
             found("PARTIAL", failed=1, failures=(FAILURE,)),
             "partial",
-            "2 of 3 shards are safe. b shard 1: no space left",
+            "2 of 3 shards are complete. b shard 1: no space left",
         ),
         (found("FAILED", failed=3, failures=(FAILURE,)), "failed", "no space left"),
         (found("FAILED", failed=3), "failed", "gave no reason"),

@@ -111,9 +111,37 @@ time.sleep(600)
     assert one.process is not None
 
     ill.append(True)
+    one.asked_at = float("-inf")
     one.watch()
     assert one.process is None
     assert all(is_gone(pid) for pid in numbers(pids))
+
+
+def test_a_child_is_not_asked_how_it_is_with_every_look(child):
+    asked = []
+    one = child(ailing=lambda child: asked.append(child) or "")
+    for _ in range(10):
+        one.watch()
+    assert len(asked) == 1
+
+    one.asked_at -= supervisor.ASK_SECONDS
+    one.watch()
+    assert len(asked) == 2
+
+
+def test_a_process_that_cannot_be_killed_is_left_behind(child, monkeypatch, caplog):
+    """Nothing ends a process in state D: its session goes on having a member that takes no signal."""
+    no_such_process = 2**22 + 1
+    monkeypatch.setattr(supervisor, "KILL_SECONDS", 0.2)
+    monkeypatch.setattr(supervisor, "session_members", lambda session: [session, no_such_process])
+    one = child()
+    one.watch()
+    pid = one.process.pid
+    one.kill()
+
+    assert one.process is None
+    assert is_gone(pid)
+    assert f"[{pid}, {no_such_process}] cannot be killed; going on without" in caplog.text
 
 
 def test_a_child_that_cannot_be_started_is_tried_again(child):

@@ -84,7 +84,8 @@ class Client:
                 retry_on_timeout=False,
             )
         except (SerializationError, RecursionError):
-            # Broken, or nested deeper than anything of Elasticsearch. Its text is the whole answer of whoever answered; it must not reach a log.
+            # Broken JSON, or nested without end. Its text is the whole answer of whoever answered; it must not
+            # reach a log.
             raise unreadable(call, self._where) from None
         except TransportError as error:
             raise self._no_answer(call, error) from error

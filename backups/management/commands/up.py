@@ -31,7 +31,10 @@ class Command(BaseCommand):
 
     def _children(self, bind: str) -> list[Child]:
         # Plain HTTP is for a browser on this machine, where a certificate would prove nothing.
-        environ = {"HTTPS": os.environ.get("HTTPS", "no" if bind.startswith(LOOPBACK) else "yes")}
+        loopback = bind.startswith(LOOPBACK)
+        environ = {"HTTPS": os.environ.get("HTTPS", "no" if loopback else "yes")}
+        if loopback:
+            environ["COOKIE_SUFFIX"] = os.environ.get("COOKIE_SUFFIX", f"-{bind.rpartition(':')[2]}")
         gunicorn = [sys.executable, "-m", "gunicorn", "cybersift_backup_site.wsgi"]
         config = ["-c", str(settings.BASE_DIR / "deploy" / "gunicorn.conf.py"), "-b", bind]
         worker = [sys.executable, str(settings.BASE_DIR / "manage.py"), "worker"]
