@@ -101,10 +101,10 @@ def test_plain_words_stay(text):
 
 @pytest.mark.django_db
 @pytest.mark.urls("tests.web.urls")
-def test_what_a_view_logs_carries_request_and_person(as_person, cast, caplog):
-    caplog.handler.setFormatter(JsonLines())
+def test_what_a_view_logs_carries_request_and_person(as_person, cast, caplog, monkeypatch):
     lines = []
-    caplog.handler.emit = lambda record: lines.append(JsonLines().format(record))
+    # The handler is one for the whole run of pytest: what is changed in it has to be put back.
+    monkeypatch.setattr(caplog.handler, "emit", lambda record: lines.append(JsonLines().format(record)))
     caplog.set_level(logging.INFO, "backups.test")
 
     answer = as_person("operator").get("/trouble/logs/", {"what": f"token={SECRET}"})
@@ -118,9 +118,9 @@ def test_what_a_view_logs_carries_request_and_person(as_person, cast, caplog):
 
 @pytest.mark.django_db
 @pytest.mark.urls("tests.web.urls")
-def test_the_record_of_an_error_has_the_reference_of_its_page(as_person, caplog):
+def test_the_record_of_an_error_has_the_reference_of_its_page(as_person, caplog, monkeypatch):
     lines = []
-    caplog.handler.emit = lambda record: lines.append(JsonLines().format(record))
+    monkeypatch.setattr(caplog.handler, "emit", lambda record: lines.append(JsonLines().format(record)))
     client = as_person("operator")
     client.raise_request_exception = False
 
