@@ -44,7 +44,7 @@ def setup_steps(user, overview: Overview) -> list[SetupStep]:
         replace(
             step,
             state=DONE if step.done else NEXT if number == first else WAITING,
-            missing=first + 1,
+            missing=number,
             allowed=bool(step.act) and may(user, step.act),
         )
         for number, step in enumerate(steps)
