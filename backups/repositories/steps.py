@@ -4,10 +4,9 @@ Each function is one turn, and may be repeated after a crash at any line: it rea
 of our name with our settings is ours, whoever sent the call.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
 from backups.clusters.connection import open_client
 from backups.clusters.models import Purpose
@@ -53,7 +52,7 @@ def preflight(turn: Turn):
         found = examine(repository.name, repository.settings, es_cluster.nodes(client), es.list_repositories(client))
     except GatewayError as error:
         return _no_answer(turn, repository, error)
-    _forget(turn, "silent_since")
+    turn.forget("silent_since")
     for line in found.lines:
         turn.log(f"{line.text}. {line.sub}".strip(), Level.ERROR if line.state == FAIL else Level.INFO)
     if not found.good:
@@ -64,7 +63,7 @@ def preflight(turn: Turn):
 def register(turn: Turn):
     """Send the registration once, and know afterwards whether the cluster has it."""
     repository = _repository(turn)
-    announced = "announced" in turn.run.result
+    announced = "announced" in turn.memory
     if announced and turn.run.claims > 1 and not _maybe_sent(turn):
         _remember_lost(turn, "An attempt to register broke off, perhaps after the call was sent.")
     if _maybe_sent(turn):
@@ -141,7 +140,7 @@ def _announce(turn: Turn) -> Stay:
 def _announce_call(turn: Turn, call: Call) -> Stay:
     """Write down what is about to be sent, before it is."""
     turn.log(call.text(), Level.CALL)
-    _remember(turn, announced=True)
+    turn.remember(announced=True)
     return Stay()
 
 
@@ -167,14 +166,14 @@ def _send(turn: Turn, repository: Repository, call: Call):
 
 def _look(turn: Turn, repository: Repository):
     """The call may have been sent, so it is never sent again: only reading says what came of it."""
-    refusal = turn.run.result.get("refused")
+    refusal = turn.memory.get("refused")
     try:
         client = _client(repository)
         found = es.get(client, repository.name)
         members = es_cluster.nodes(client) if refusal and not found else ()
     except GatewayError as error:
         return _no_answer(turn, repository, error)
-    _forget(turn, "silent_since")
+    turn.forget("silent_since")
     if found:
         return _found(turn, repository, found)
     return _not_done(turn, repository, members, **refusal) if refusal else _not_there_yet(turn)
@@ -184,10 +183,10 @@ def _found(turn: Turn, repository: Repository, found: es.RepositoryFacts):
     """There is one of this name: ours, whoever sent the call, if it is as we want it."""
     if not same_repository(found, repository.type, repository.settings):
         other = f"Somebody registered another repository {found.name} meanwhile."
-        if "lost_at" in turn.run.result:
+        if "lost_at" in turn.memory:
             return _unknown(turn, f"{other} Whether it took the place of ours is not known.")
         return _refused(turn, f"{other} It was not touched. Choose another name.")
-    if refusal := turn.run.result.get("refused"):
+    if refusal := turn.memory.get("refused"):
         # Servers before 8 keep what they could not verify.
         turn.log(f"{refusal['message']} The cluster keeps it registered all the same.", Level.WARNING)
         return _registered(turn, repository, refusal["message"])
@@ -209,7 +208,7 @@ def _not_done(turn: Turn, repository: Repository, members, *, message: str, deta
 
 
 def _not_there_yet(turn: Turn):
-    if timezone.now() - _moment(turn, "lost_at") < LOST_FOR:
+    if timezone.now() - turn.moment("lost_at") < LOST_FOR:
         return Stay(1)
     return _unknown(
         turn,
@@ -222,15 +221,15 @@ def _no_answer(turn: Turn, repository: Repository, error: GatewayError):
     """A read failed. Before the call only what may pass is waited out; after it no failed read proves anything."""
     sent = _maybe_sent(turn)
     now = timezone.now()
-    since = _moment(turn, "silent_since") or now
+    since = turn.moment("silent_since") or now
     if (sent or _passes(error)) and now - since < (PATIENCE_AFTER if sent else PATIENCE_BEFORE):
         if since == now:
             turn.log(f"{error.message} Asking again.", Level.WARNING)
-        _remember(turn, silent_since=since.isoformat())
+        turn.remember(silent_since=since)
         return Stay(2)
     if not sent:
         return _refused(turn, error.message, error.detail)
-    said = turn.run.result.get("refused", {}).get("message", "The registration may have been sent.")
+    said = turn.memory.get("refused", {}).get("message", "The registration may have been sent.")
     why = f"{said} Whether the cluster has {repository.name} could not be read: {error.message}"
     return _unknown(turn, why, error.detail)
 
@@ -250,33 +249,20 @@ def _cancelled(turn: Turn) -> Done:
 
 
 def _maybe_sent(turn: Turn) -> bool:
-    return "lost_at" in turn.run.result or "refused" in turn.run.result
+    return "lost_at" in turn.memory or "refused" in turn.memory
 
 
 def _remember_lost(turn: Turn, why: str) -> None:
     turn.log(why, Level.WARNING)
-    _remember(turn, lost_at=timezone.now().isoformat())
+    turn.remember(lost_at=timezone.now())
 
 
 def _remember_refusal(turn: Turn, error: Answered) -> Stay:
     """Kept, because the reads that say what it left behind may have to wait."""
     turn.log(f"{error.message} Looking whether it is registered all the same.", Level.WARNING)
     kept = ("message", "detail", "type", "reason")
-    _remember(turn, refused={name: getattr(error, name)[:20_000] for name in kept})
+    turn.remember(refused={name: getattr(error, name)[:20_000] for name in kept})
     return Stay()
-
-
-def _remember(turn: Turn, **facts) -> None:
-    turn.run.result = turn.result = turn.run.result | facts
-
-
-def _forget(turn: Turn, name: str) -> None:
-    if name in turn.run.result:
-        turn.run.result = turn.result = {key: value for key, value in turn.run.result.items() if key != name}
-
-
-def _moment(turn: Turn, name: str) -> datetime | None:
-    return parse_datetime(turn.run.result[name]) if name in turn.run.result else None
 
 
 def _refused(
@@ -295,7 +281,7 @@ def _judged(turn: Turn, repository: Repository, lines: list[dict], *, error: Ans
         level = {nodes.GOOD: Level.DONE, nodes.FAILED: Level.ERROR}.get(line["state"], Level.WARNING)
         turn.log(f"{line['name']}: {line['message'] or 'can write'}", level)
     message, detail = _trouble(repository, lines, error), error.detail if error else ""
-    _remember(turn, nodes=lines)
+    turn.remember(nodes=lines)
     turn.write(
         lambda a: services.record_verification(
             a, repository, turn.run, lines, message=message, detail=detail, uuid=uuid

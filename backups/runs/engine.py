@@ -110,22 +110,22 @@ class Turn:
     def write(self, function: Callable) -> None:
         self.writes.append(function)
 
+    @property
+    def memory(self) -> dict:
+        """The run's result as this turn leaves it: what a step keeps between its turns."""
+        return self.run.result if self.result is None else self.result
+
     def remember(self, **facts) -> None:
-        """Keep facts in the run's result for its next turns: JSON, and moments as datetime."""
-        plain = {k: v.isoformat() if isinstance(v, datetime) else v for k, v in facts.items()}
-        self.result = (self.run.result if self.result is None else self.result) | plain
+        """Keep facts for this and the next turns: JSON, and moments as datetime."""
+        plain = {name: v.isoformat() if isinstance(v, datetime) else v for name, v in facts.items()}
+        self.result = self.memory | plain
 
     def forget(self, *names: str) -> None:
-        kept = self.run.result if self.result is None else self.result
-        self.result = {name: value for name, value in kept.items() if name not in names}
-
-    def remembers(self, name: str) -> bool:
-        """Whether an earlier turn kept this, with a value that is true."""
-        return bool(self.run.result.get(name))
+        self.result = {name: value for name, value in self.memory.items() if name not in names}
 
     def moment(self, name: str) -> datetime | None:
-        """A moment that an earlier turn kept."""
-        return parse_datetime(self.run.result[name]) if name in self.run.result else None
+        """A moment that was kept."""
+        return parse_datetime(self.memory[name]) if name in self.memory else None
 
 
 class Fenced(Exception):

@@ -30,7 +30,7 @@ def cancel(turn: Turn, snapshot: Snapshot) -> Stay:
     """Announce the delete in one turn, send it in the next. A credential that may not ends the cancel only."""
     cluster = snapshot.repository.cluster
     call = es.delete_call(snapshot.repository.name, snapshot.name, capabilities_of(cluster))
-    if not turn.remembers("cancel_at"):
+    if "cancel_at" not in turn.memory:
         turn.log(call.text(), Level.CALL)
         turn.remember(cancel_at=timezone.now())
         turn.write(lambda a: a.record("credential.used", turn.run, run=turn.run.pk))
@@ -53,7 +53,7 @@ def cancel(turn: Turn, snapshot: Snapshot) -> Stay:
 
 def sent(turn: Turn) -> bool:
     """Whether a delete of ours may have reached the cluster: it was sent, or a process died while it sent it."""
-    return turn.remembers("cancel_sent") or (turn.remembers("cancel_at") and turn.run.claims > 1)
+    return "cancel_sent" in turn.memory or ("cancel_at" in turn.memory and turn.run.claims > 1)
 
 
 def is_going(turn: Turn, found: es.SnapshotFacts) -> bool:
@@ -61,7 +61,7 @@ def is_going(turn: Turn, found: es.SnapshotFacts) -> bool:
     still runs after a process died is deleted once more instead."""
     if not sent(turn) or timezone.now() - turn.moment("cancel_at") >= DELETED_WITHIN:
         return False
-    return found.over or turn.remembers("cancel_sent")
+    return found.over or "cancel_sent" in turn.memory
 
 
 def wait_until_gone(turn: Turn) -> Stay:

@@ -72,7 +72,7 @@ def create(turn: Turn):
     except GatewayError as error:
         return troubles.no_answer(turn, snapshot, error)
     if found is None:
-        lost = turn.remembers("lost_at")
+        lost = "lost_at" in turn.memory
         return troubles.not_found_yet(turn, snapshot) if lost else _send(turn, snapshot, client)
     if not _ours(snapshot, found):
         return troubles.taken(turn, snapshot)
@@ -92,14 +92,15 @@ def follow(turn: Turn):
             return troubles.replaced(turn, snapshot)
         if cancelling.is_going(turn, found):
             return cancelling.wait_until_gone(turn)
-        turn.forget("silent_since", "vanished_at")
         if found.over:
+            turn.forget("silent_since", "vanished_at")
             return Next(f"{found.state}, {found.shards_successful} of {found.shards_total} shards")
         if turn.cancel_requested:
             return cancelling.cancel(turn, snapshot)
         progress = es.progress(client, snapshot.repository.name, snapshot.name)
     except GatewayError as error:
         return troubles.no_answer(turn, snapshot, error)
+    turn.forget("silent_since", "vanished_at")
     looks = turn.run.progress.get("looks", 0) + 1
     turn.progress = _progress(turn, progress) | {"looks": looks}
     return Stay(FOLLOW_WAITS[looks] if looks < len(FOLLOW_WAITS) else FOLLOW_WAIT)

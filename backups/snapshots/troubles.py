@@ -106,7 +106,7 @@ def vanished(turn: Turn, snapshot: Snapshot) -> Stay | Done:
     if cancelling.sent(turn):
         turn.write(lambda a: a.record("snapshot.deleted", snapshot, run=turn.run.pk))
         return cancelling.cancelled(turn, snapshot, cancelling.DELETED)
-    if not turn.remembers("vanished_at"):
+    if "vanished_at" not in turn.memory:
         turn.remember(vanished_at=timezone.now())
         return Stay(1)
     return failed(
@@ -131,4 +131,4 @@ def _maybe_sent(turn: Turn, snapshot: Snapshot) -> bool:
     died in it, perhaps right after it had sent the call."""
     if snapshot.sent_at is None:
         return False
-    return snapshot.state == SnapshotState.RUNNING or turn.run.claims > 1 or turn.remembers("maybe_sent")
+    return snapshot.state == SnapshotState.RUNNING or turn.run.claims > 1 or bool(turn.memory.get("maybe_sent"))
