@@ -32,6 +32,11 @@ def set_up() -> Path:
 
 def start_worker() -> subprocess.Popen:
     """The product's own worker, supervised as in production."""
+    from backups.worker.supervisor import die_with_parent
+
     return subprocess.Popen(
-        [sys.executable, str(ROOT / "manage.py"), "worker"], stderr=subprocess.DEVNULL, start_new_session=True
+        [sys.executable, str(ROOT / "manage.py"), "worker"],
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=die_with_parent,
     )

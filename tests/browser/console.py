@@ -11,6 +11,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from backups.worker.supervisor import die_with_parent
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 STARTS_WITHIN = 90
 
@@ -42,7 +44,14 @@ class Console:
             self.people[name] = password
         log = (self.home / "console.log").open("ab")
         command = [sys.executable, str(ROOT / "manage.py"), "up", "--bind", f"127.0.0.1:{self.port}"]
-        self.process = subprocess.Popen(command, env=self.environ, stdout=log, stderr=log, start_new_session=True)
+        self.process = subprocess.Popen(
+            command,
+            env=self.environ,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=die_with_parent,  # a killed test run leaves nobody behind
+        )
         self._wait_for_page()
         return self
 

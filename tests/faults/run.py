@@ -56,6 +56,7 @@ from backups.audit import verify  # noqa: E402
 from backups.audit.models import AuditEntry  # noqa: E402
 from backups.runs.models import TERMINAL, TRANSITIONS, Run  # noqa: E402
 from backups.snapshots.services import queue_snapshot  # noqa: E402
+from backups.worker.supervisor import die_with_parent  # noqa: E402
 from tests.factories import connected_cluster, registered_repository  # noqa: E402
 from tests.fakes.elasticsearch import FakeElasticsearch  # noqa: E402
 from tests.faults.processes import Console, below, children, send, table  # noqa: E402
@@ -98,6 +99,7 @@ class FaultRun:
             stdout=self.log,
             stderr=self.log,
             start_new_session=True,
+            preexec_fn=die_with_parent,  # a killed fault run leaves nobody behind
         )
         self.console = Console(self.process.pid)
         self._wait(lambda: len(self.console.workers) >= 1 and self.console.web, 60, "the console did not start")
