@@ -150,31 +150,17 @@ def _of_run(run: Run) -> Trouble:
 
 
 def _of_clusters(clusters: list[Cluster]) -> list[Trouble]:
-    return [
-        Trouble(
-            "fail",
-            "plug-connected-x",
-            f"No contact with {cluster}",
-            cluster.message[:200],
-            cluster.get_absolute_url(),
-            f"cluster-{cluster.pk}",
-        )
-        for cluster in clusters
-        if cluster.state == ClusterState.BAD
-    ]
+    bad = [cluster for cluster in clusters if cluster.state == ClusterState.BAD]
+    return [_of_place(cluster, "plug-connected-x", f"No contact with {cluster}") for cluster in bad]
 
 
 def _of_repositories(repositories: list[Repository]) -> list[Trouble]:
     what = {RepositoryState.FAILED: "is not registered", RepositoryState.MISSING: "is missing from the cluster"}
-    return [
-        Trouble(
-            "fail",
-            "circle-x",
-            f"{repository} {what[repository.state]}",
-            repository.message[:200],
-            repository.get_absolute_url(),
-            f"repository-{repository.pk}",
-        )
-        for repository in repositories
-        if repository.state in what
-    ]
+    found = [(repository, what.get(repository.state, "")) for repository in repositories]
+    found += [(r, "was not verified on every node") for r in repositories if r.is_registered and not r.is_verified]
+    return [_of_place(repository, "circle-x", f"{repository} {said}") for repository, said in found if said]
+
+
+def _of_place(place: Cluster | Repository, icon: str, title: str) -> Trouble:
+    key = f"{place._meta.model_name}-{place.pk}"
+    return Trouble("fail", icon, title, place.message[:200], place.get_absolute_url(), key)

@@ -74,8 +74,8 @@ def _cluster(overview: Overview) -> SetupStep:
 def _repository(overview: Overview) -> SetupStep:
     title = "Register and verify a repository"
     registered = [r for r in overview.repositories if r.state == RepositoryState.REGISTERED]
-    if any(r.verified_at for r in registered):
-        return SetupStep(title, "Every node can write to it and read from it.", True)
+    if any(r.is_verified for r in registered):
+        return SetupStep(title, "Every node can write to it.", True)
     if registered:
         text = f"{registered[0]} is registered, but not verified: not every node is known to reach it."
         url = registered[0].get_absolute_url()
@@ -91,7 +91,7 @@ def _profile(overview: Overview) -> SetupStep:
 
 
 def _snapshot() -> SetupStep:
-    text = "It runs on the cluster, not here. It counts once it was read back and verified."
+    text = "It runs on the cluster, not here. It counts once its entry was read back and compared."
     return SetupStep(
         "Take the first snapshot", text, False, "snapshot.start", reverse("snapshots:start"), "Start snapshot"
     )

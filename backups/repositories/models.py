@@ -60,7 +60,11 @@ class Repository(models.Model):
     def is_verified(self) -> bool:
         """Registered, and every node could write when it was last verified. That says nothing about old snapshots:
         a verification passes on an emptied folder too."""
-        return self.state == RepositoryState.REGISTERED and self.verified_at is not None and not self.message
+        return self.is_registered and self.verified_at is not None and not self.message
+
+    @property
+    def is_registered(self) -> bool:
+        return self.state == RepositoryState.REGISTERED
 
     @property
     def location(self) -> str:

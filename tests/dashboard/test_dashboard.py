@@ -301,3 +301,19 @@ def test_those_who_may_not_are_told_who_may(as_person, worker, who, told):
     text = home(as_person(who))
     assert ("For administrators" in text) is told
     assert ("Connect cluster" in text) is not told
+
+
+def test_a_repository_that_a_node_cannot_use_is_no_step_done_and_needs_attention(as_person, worker, cluster):
+    """``verified_at`` is the time of the last verification, good or bad."""
+    Repository.objects.create(
+        cluster=cluster,
+        name="nfs",
+        state=RepositoryState.REGISTERED,
+        verified_at=timezone.now(),
+        message="es-data-03 cannot write to /mnt/backup.",
+    )
+    client = as_person("administrator")
+
+    assert states(client)[2] == "next"
+    assert "nfs on soc-prod was not verified on every node" in home(client)
+    assert "es-data-03 cannot write" in home(client)
