@@ -5,6 +5,8 @@ from django.db import models
 
 from backups.access import may
 
+from .actions import ACTIONS
+
 
 class Outcome(models.TextChoices):
     SUCCESS = "success", "Done"
@@ -62,6 +64,17 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"Entry {self.seq}"
+
+    @property
+    def pattern(self) -> str:
+        """The sentence with {actor} and {object} still open: a page may put links there."""
+        action = ACTIONS.get(self.action)
+        return action.sentence if action else "{actor}: {object}"
+
+    @property
+    def sentence(self) -> str:
+        """What happened, as plain text."""
+        return self.pattern.format(actor=self.actor_name, object=self.object_name)
 
 
 class AuditHead(models.Model):

@@ -105,19 +105,10 @@ class Reading:
     def sentence(self) -> str:
         """What happened, with links to who and what."""
         return format_html(
-            self._pattern,
+            self.entry.pattern,
             actor=linked(self.entry.actor_name, self.actor_url),
             object=linked(self.entry.object_name, self.object_url),
         )
-
-    @property
-    def plain_sentence(self) -> str:
-        return self._pattern.format(actor=self.entry.actor_name, object=self.entry.object_name)
-
-    @property
-    def _pattern(self) -> str:
-        action = ACTIONS.get(self.entry.action)
-        return action.sentence if action else "{actor}: {object}"
 
     @property
     def changes(self) -> list[tuple[str, Any, Any]]:

@@ -102,7 +102,7 @@ def csv_row(reading: Reading) -> tuple:
     row = reading.entry
     what = f"{row.object_type} {row.object_id}".strip()
     return (
-        *(row.seq, row.at, row.action, reading.plain_sentence, row.outcome, row.actor_name, reading.roles),
+        *(row.seq, row.at, row.action, row.sentence, row.outcome, row.actor_name, reading.roles),
         *(what, row.reason, row.run, reading.place, row.digest),
     )
 

@@ -30,9 +30,6 @@ LOST_FOR = timedelta(seconds=40)
 PATIENCE_BEFORE = timedelta(seconds=30)
 PATIENCE_AFTER = timedelta(minutes=5)
 
-# States of answers that may pass by themselves. Before the call, all others want a person.
-PASSING = (429, 502, 503, 504)
-
 # From a write these say that no byte of it left.
 NOT_SENT = (BadAddress, Unreachable, Untrusted)
 
@@ -222,7 +219,7 @@ def _no_answer(turn: Turn, repository: Repository, error: GatewayError):
     sent = _maybe_sent(turn)
     now = timezone.now()
     since = turn.moment("silent_since") or now
-    if (sent or _passes(error)) and now - since < (PATIENCE_AFTER if sent else PATIENCE_BEFORE):
+    if (sent or error.passes) and now - since < (PATIENCE_AFTER if sent else PATIENCE_BEFORE):
         if since == now:
             turn.log(f"{error.message} Asking again.", Level.WARNING)
         turn.remember(silent_since=since)
@@ -232,10 +229,6 @@ def _no_answer(turn: Turn, repository: Repository, error: GatewayError):
     said = turn.memory.get("refused", {}).get("message", "The registration may have been sent.")
     why = f"{said} Whether the cluster has {repository.name} could not be read: {error.message}"
     return _unknown(turn, why, error.detail)
-
-
-def _passes(error: GatewayError) -> bool:
-    return isinstance(error, Unreachable) or getattr(error, "status", 0) in PASSING
 
 
 def _unknown(turn: Turn, why: str, detail: str = "") -> Done:

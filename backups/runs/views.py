@@ -6,7 +6,6 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from backups.access import may, role_required
-from backups.audit.actions import ACTIONS
 from backups.audit.models import AuditEntry
 from backups.listing import key, paginate
 
@@ -131,11 +130,5 @@ def _end_context(user, run: Run) -> dict:
         "raw": raw,
         "calls": sorted(calls, key=lambda line: line.number),
         "may_see_entries": entries,
-        "entries": [(entry, _sentence(entry)) for entry in mine],
+        "entries": mine,
     }
-
-
-def _sentence(entry: AuditEntry) -> str:
-    action = ACTIONS.get(entry.action)
-    pattern = action.sentence if action else "{actor}: {object}"
-    return pattern.format(actor=entry.actor_name, object=entry.object_name)

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from backups.gateways.elasticsearch.errors import Answered, GatewayError, OutcomeUnknown, Taken, Unreachable
+from backups.gateways.elasticsearch.errors import Answered, GatewayError, OutcomeUnknown, Taken
 from backups.runs import Done, Stay, Turn
 from backups.runs.models import Effect, Level, RunState
 
@@ -26,9 +26,6 @@ LOST_FOR = timedelta(seconds=120)
 CLOCKS_DIFFER = timedelta(seconds=2)
 AGAIN_AFTER = 2
 
-# Answers of a cluster that is busy or between two masters, or of a proxy before it: not of the request itself.
-PASSING = (429, 502, 503, 504)
-
 
 def no_answer(turn: Turn, snapshot: Snapshot, error: GatewayError) -> Stay | Done:
     """A look failed. Before the call was sent, silence is waited out for a moment and a refusal ends the run."""
@@ -37,9 +34,8 @@ def no_answer(turn: Turn, snapshot: Snapshot, error: GatewayError) -> Stay | Don
     if since is None:
         turn.log(error.message, Level.WARNING)
         since = timezone.now()
-    passing = isinstance(error, Unreachable) or getattr(error, "status", 0) in PASSING
     patience = PATIENCE_AFTER if sent else PATIENCE_BEFORE
-    if not (sent or passing) or timezone.now() - since >= patience:
+    if not (sent or error.passes) or timezone.now() - since >= patience:
         return failed(turn, snapshot, error.message, error.detail, unknown=sent)
     turn.remember(silent_since=since, maybe_sent=sent)
     return Stay(AGAIN_AFTER)

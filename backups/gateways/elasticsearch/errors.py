@@ -4,9 +4,15 @@
 deepest cause; it never holds credentials.
 """
 
+# Answers of a cluster that is busy or between two masters, or of a proxy before it: not of the request itself.
+PASSING = (429, 502, 503, 504)
+
 
 class GatewayError(Exception):
-    """Anything that kept a call from doing what it should."""
+    """Anything that kept a call from doing what it should. ``passes``: it may be gone with the next try, without
+    anybody doing something about it."""
+
+    passes = False
 
     def __init__(self, message: str, detail: str = ""):
         super().__init__(message, detail)
@@ -19,6 +25,8 @@ class GatewayError(Exception):
 
 class Unreachable(GatewayError):
     """Nothing was done: no connection was made, or a read got no answer."""
+
+    passes = True
 
 
 class OutcomeUnknown(GatewayError):
@@ -41,6 +49,10 @@ class Answered(GatewayError):
         self.status = status
         self.type = type
         self.reason = reason
+
+    @property
+    def passes(self) -> bool:
+        return self.status in PASSING
 
 
 class BadCredential(Answered):
