@@ -87,3 +87,12 @@ def test_the_list_takes_few_queries(as_person, repository, django_assert_max_num
 
     with django_assert_max_num_queries(12):
         client.get("/snapshots/")
+
+
+def test_a_count_is_judged_only_when_the_snapshot_is_over(as_person, repository):
+    snapshot = Snapshot.objects.create(repository=repository, name="n", state="running", started_at=timezone.now())
+    snapshot.indices.create(name="events-1", state="open", documents_before=120)
+
+    text = as_person("viewer").get(snapshot.get_absolute_url()).content.decode()
+
+    assert "Before, so far" in text and 'data-l="Counted">Not counted' not in text
