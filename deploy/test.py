@@ -17,7 +17,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from deploy import lint
-from deploy.sandbox import elasticsearch, packages, postgres
+from deploy.sandbox import elasticsearch, kinds, packages, postgres
 from deploy.sandbox.fetch import unpacked
 from deploy.sandbox.packages import Missing
 
@@ -32,8 +32,8 @@ def need_postgres() -> None:
 
 
 def need_elasticsearch() -> None:
-    packages.java(*elasticsearch.JAVA, say)
-    unpacked(elasticsearch.VERSION, elasticsearch.SERVERS, say)
+    packages.java(*kinds.DEFAULT.java, say)
+    unpacked(kinds.DEFAULT, elasticsearch.SERVERS, say)
 
 
 def need_chromium() -> None:

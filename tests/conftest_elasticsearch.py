@@ -1,13 +1,16 @@
-"""Elasticsearch for tests: a fake one for each test, and a real one for the whole run."""
+"""Elasticsearch for tests: a fake one for each test, and real ones for the whole run."""
 
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from deploy.sandbox import elasticsearch as server
+from deploy.sandbox.kinds import BY_SLUG, DEFAULT, ServerKind
 from deploy.sandbox.packages import Missing
 from tests.fakes.elasticsearch import FakeElasticsearch
 
@@ -24,15 +27,30 @@ def fake_elasticsearch():
 def real_elasticsearch():
     """A real 8.19 with TLS and an authority of its own. Beside its own users it knows ``powerless``, with
     the password of everyday and no role."""
+    with _running(DEFAULT) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def any_server(request):
+    """The server of the parameter (a slug of ``kinds``), for the tests of one module in turn: it is stopped before
+    the next one starts."""
+    with _running(BY_SLUG[request.param]) as started:
+        yield started
+
+
+@contextmanager
+def _running(kind: ServerKind) -> Iterator[server.Server]:
     home = Path(tempfile.mkdtemp(prefix="console-elasticsearch-"))
     home.chmod(0o711)  # an ordinary account may have to pass through
     try:
-        started = server.start(home)
+        started = server.start(home, kind=kind)
     except (Missing, server.NotStarted) as problem:
         shutil.rmtree(home, ignore_errors=True)
-        _not_tested(problem)
+        _not_tested(kind, problem)
     try:
-        _add_powerless(home / "config" / "users")
+        if kind.secure:
+            _add_powerless(home / "config" / "users")
         started.wait_ready()
         yield started
     finally:
@@ -40,10 +58,12 @@ def real_elasticsearch():
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _not_tested(problem: Exception) -> None:
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"Elasticsearch 8.19 could not be had: {problem}", pytrace=False)
-    pytest.skip(f"Elasticsearch 8.19: {problem}")
+def _not_tested(kind: ServerKind, problem: Exception) -> None:
+    """A server that wants a newer Java than this machine has is named only; any other has to be had where CI=true."""
+    lacks_java = kind.newer_java and isinstance(problem, Missing) and str(problem).startswith("Java ")
+    if os.environ.get("CI") == "true" and not lacks_java:
+        pytest.fail(f"{kind} could not be had: {problem}", pytrace=False)
+    pytest.skip(f"{kind}: {problem}")
 
 
 def _add_powerless(users: Path) -> None:

@@ -13,7 +13,7 @@ def connected_cluster(server, name: str = "soc-prod", *, restricted: bool = True
         name=name,
         addresses=[server.url],
         ca_file=getattr(server, "ca_name", ""),
-        product="elasticsearch",
+        product=getattr(server, "product", "elasticsearch"),
         version=getattr(server, "version", "8.19.0"),
         state=ClusterState.GOOD,
         looked_at=timezone.now(),

@@ -1,4 +1,5 @@
-"""Start a real Elasticsearch on this machine: TLS by an authority of its own, two users with few rights.
+"""Start a real Elasticsearch or OpenSearch on this machine; where the server can, with TLS by an authority of its
+own and two users with few rights.
 
 Everything that a server writes is in its home, which may be used again: data, certificates, passwords and,
 when it is free, the port stay the same. The unpacked server is shared and never written to.
@@ -21,15 +22,14 @@ from deploy.sandbox import guard, packages, unprivileged
 from deploy.sandbox.configuration import configure
 from deploy.sandbox.fetch import unpacked
 from deploy.sandbox.files import write_whole
+from deploy.sandbox.kinds import DEFAULT, ServerKind
 from deploy.sandbox.packages import Say
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SERVERS = CHECKOUT / "var" / "servers"
-VERSION = "8.19.0"
-JAVA = (17, 24)
 # A server for one reader: the quick compiler alone halves the work of a start.
 JVM_OPTIONS = "-Xms512m -Xmx512m -XX:TieredStopAtLevel=1 -XX:-UsePerfData"
-# This distribution cannot make the index in which the server wants to list its roles, and would try for ever.
+# These distributions cannot make the index in which the server wants to list its roles, and would try for ever.
 JVM_OPTIONS += " -Des.queryable_built_in_roles_enabled=false"
 STARTS_WITHIN = 180.0
 
@@ -47,11 +47,21 @@ class Server:
     path_repo: Path
     passwords: dict[str, str]
     log: Path
+    kind: ServerKind = DEFAULT
     port: int = 0
 
     @property
     def url(self) -> str:
-        return f"https://127.0.0.1:{self.port or self._wait_for_port(STARTS_WITHIN)}"
+        scheme = "https" if self.kind.secure else "http"
+        return f"{scheme}://127.0.0.1:{self.port or self._wait_for_port(STARTS_WITHIN)}"
+
+    @property
+    def version(self) -> str:
+        return self.kind.version
+
+    @property
+    def product(self) -> str:
+        return self.kind.product
 
     @property
     def ca_file(self) -> Path:
@@ -59,7 +69,8 @@ class Server:
 
     @property
     def ca_pem(self) -> str:
-        return self.ca_file.read_text()
+        """Empty for a server without TLS."""
+        return self.ca_file.read_text() if self.kind.secure else ""
 
     @property
     def everyday(self) -> tuple[str, str]:
@@ -79,8 +90,8 @@ class Server:
         token = base64.b64encode(f"{name}:{password}".encode()).decode()
         kind = "application/x-ndjson" if path.endswith("_bulk") else "application/json"
         headers = {"Authorization": f"Basic {token}", "Content-Type": kind}
-        call = urllib.request.Request(self.url + path, body, headers, method=method)  # noqa: S310 https only
-        trusted = urllib.request.HTTPSHandler(context=ssl.create_default_context(cadata=self.ca_pem))
+        call = urllib.request.Request(self.url + path, body, headers, method=method)  # noqa: S310 our own server
+        trusted = urllib.request.HTTPSHandler(context=ssl.create_default_context(cadata=self.ca_pem or None))
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), trusted)  # never by a proxy
         with opener.open(call, timeout=timeout) as answer:
             return json.loads(answer.read() or b"{}")
@@ -95,7 +106,7 @@ class Server:
                 self.request("GET", "/_cluster/health?wait_for_status=yellow&timeout=5s", timeout=15)
             except (OSError, urllib.error.HTTPError) as error:
                 if time.monotonic() > end:
-                    raise NotStarted(f"Elasticsearch did not become ready in {timeout:.0f} s: {error}") from error
+                    raise NotStarted(f"{self.kind} did not become ready in {timeout:.0f} s: {error}") from error
                 time.sleep(0.2)
             else:
                 return
@@ -111,7 +122,7 @@ class Server:
         while not ports.is_file():
             self._still_running()
             if time.monotonic() > end:
-                raise NotStarted(f"Elasticsearch did not start in {timeout:.0f} s; its log: {self.log}")
+                raise NotStarted(f"{self.kind} did not start in {timeout:.0f} s; its log: {self.log}")
             time.sleep(0.1)
         self.port = int(ports.read_text().split()[0].rpartition(":")[2])
         write_whole(self.home / "port", f"{self.port}\n")
@@ -119,13 +130,13 @@ class Server:
 
     def _still_running(self) -> None:
         if self.process.poll() is not None:
-            raise NotStarted(f"Elasticsearch ended by itself: {_last_error(self.log)} (its log: {self.log})")
+            raise NotStarted(f"{self.kind} ended by itself: {_last_error(self.log)} (its log: {self.log})")
 
 
 def start(
     home: Path,
     *,
-    version: str = VERSION,
+    kind: ServerKind = DEFAULT,
     servers: Path = SERVERS,
     path_repo: Path | None = None,
     http_port: int | None = None,
@@ -134,30 +145,31 @@ def start(
 ) -> Server:
     """Start the server of this home and return at once; `wait_ready()` waits for it."""
     home, path_repo = home.resolve(), (path_repo or home / "repo").resolve()
-    java = packages.java(*JAVA, say)
-    unzipped = unpacked(version, servers.resolve(), say)
+    java = packages.java(*kind.java, say)
+    unzipped = unpacked(kind, servers.resolve(), say)
     log = log or home / "logs" / "server.log"
     with _lock(home) as lock:
         for directory in (home / "data", home / "logs", home / "tmp", path_repo):
             directory.mkdir(parents=True, exist_ok=True)
-        passwords = configure(home, unzipped, path_repo, http_port)
+        passwords = configure(home, unzipped, path_repo, http_port, kind)
         (home / "logs" / "http.ports").unlink(missing_ok=True)
-        command = [*unprivileged.prefix(home, path_repo), str(unzipped / "bin" / "elasticsearch")]
-        environment = _environment(home, java)
+        command = [*unprivileged.prefix(home, path_repo), str(unzipped / "bin" / kind.product)]
+        environment = _environment(home, java, kind.prefix)
         with log.open("wb") as out:
             process = guard.start(command, cwd=home, env=environment, stdout=out, stderr=out, pass_fds=[lock])
-    return Server(home, process, path_repo, passwords, log)
+    return Server(home, process, path_repo, passwords, log, kind)
 
 
-def _environment(home: Path, java: Path) -> dict[str, str]:
+def _environment(home: Path, java: Path, prefix: str) -> dict[str, str]:
     """Only what the server needs: no setting of the caller's leaks into it, nothing lands in /tmp."""
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
         "HOME": str(home),
-        "ES_JAVA_HOME": str(java),
-        "ES_PATH_CONF": str(home / "config"),
-        "ES_TMPDIR": str(home / "tmp"),
-        "ES_JAVA_OPTS": JVM_OPTIONS,
+        "JAVA_HOME": str(java),  # the only name that the oldest ones know
+        f"{prefix}_JAVA_HOME": str(java),
+        f"{prefix}_PATH_CONF": str(home / "config"),
+        f"{prefix}_TMPDIR": str(home / "tmp"),
+        f"{prefix}_JAVA_OPTS": JVM_OPTIONS,
         "CLI_JAVA_OPTS": "-XX:TieredStopAtLevel=1 -XX:-UsePerfData",
     }
 
@@ -175,7 +187,7 @@ def _lock(home: Path, timeout: float = 40.0) -> Iterator[int]:
                 break
             except OSError:
                 if time.monotonic() > end:
-                    raise NotStarted(f"Another Elasticsearch is running in {home}.") from None
+                    raise NotStarted(f"Another server is running in {home}.") from None
             time.sleep(0.2)
         yield lock.fileno()
 

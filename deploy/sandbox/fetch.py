@@ -1,4 +1,4 @@
-"""Get the zip of an Elasticsearch server through Maven, and unpack it once for everybody in this checkout."""
+"""Get the zip of a server through Maven, and unpack it once for everybody in this checkout."""
 
 import shutil
 import subprocess
@@ -8,25 +8,24 @@ import zipfile
 from pathlib import Path
 
 from deploy.sandbox import guard
+from deploy.sandbox.kinds import ServerKind
 from deploy.sandbox.packages import Missing, Say, program
 
-GROUP = "org.elasticsearch.distribution.integ-test-zip"
-NAME = "elasticsearch"
 TRIES = 3
 SAY_EVERY = 3.0
 LEFT_BEHIND_AFTER = 3600.0  # nobody unpacks for an hour: somebody was killed
 
 
-def unpacked(version: str, servers: Path, say: Say) -> Path:
+def unpacked(kind: ServerKind, servers: Path, say: Say) -> Path:
     """The read-only directory of the server, downloaded and unpacked when it is not there yet."""
-    home = servers / f"{NAME}-{version}"
+    home = servers / kind.slug
     if not home.is_dir():
         try:
-            unpack(download(version, say), home)
+            unpack(download(kind, say), home)
         except zipfile.BadZipFile:
             say("The zip is damaged; getting it again")
-            zip_path(version).unlink()
-            unpack(download(version, say), home)
+            zip_path(kind).unlink()
+            unpack(download(kind, say), home)
     return home
 
 
@@ -35,29 +34,29 @@ def repository() -> Path:
     return Path.home() / ".m2" / "repository"
 
 
-def zip_path(version: str) -> Path:
+def zip_path(kind: ServerKind) -> Path:
     """Where Maven keeps the zip."""
-    return repository().joinpath(*GROUP.split("."), NAME, version, f"{NAME}-{version}.zip")
+    return repository().joinpath(*kind.group.split("."), kind.product, kind.version, f"{kind.slug}.zip")
 
 
-def download(version: str, say: Say) -> Path:
+def download(kind: ServerKind, say: Say) -> Path:
     """The zip in Maven's local repository; a second call needs no network."""
-    zip_file = zip_path(version)
+    zip_file = zip_path(kind)
     if zip_file.is_file():
         return zip_file
     maven = program("mvn", "maven", say)
     # The coordinates are the file's name; -Dmaven.repo.local makes sure that we look where Maven writes.
-    artifact = f"{GROUP}:{NAME}:{version}:zip"
+    artifact = f"{kind.group}:{kind.product}:{kind.version}:zip"
     command = [maven, "--batch-mode", "-q", f"-Dmaven.repo.local={repository()}"]
     command += ["dependency:get", "-Dtransitive=false", f"-Dartifact={artifact}"]
-    say(f"Downloading Elasticsearch {version} (about 100 MB, once; kept in {repository()})")
+    say(f"Downloading {kind} (about {kind.megabytes} MB, once; kept in {repository()})")
     for attempt in range(1, TRIES + 1):
         problem = _get(command, zip_file.parent, say)
         if not problem and zip_file.is_file():
             return zip_file
         say(f"The download failed (try {attempt} of {TRIES}): {problem}")
         time.sleep(attempt)
-    raise Missing(f"Elasticsearch {version} could not be downloaded. Try: {' '.join(command)}")
+    raise Missing(f"{kind} could not be downloaded. Try: {' '.join(command)}")
 
 
 def _get(command: list[str], folder: Path, say: Say) -> str:
@@ -83,7 +82,7 @@ def _follow(maven: subprocess.Popen, folder: Path, say: Say) -> None:
             maven.wait(SAY_EVERY)
             return
         except subprocess.TimeoutExpired:
-            size = max((part.stat().st_size for part in folder.glob(f"{NAME}*zip*")), default=0)
+            size = max((part.stat().st_size for part in folder.glob("*.zip*")), default=0)
             if size > said:
                 say(f"  {size / 1e6:.0f} MB so far")
                 said = size

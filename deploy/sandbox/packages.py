@@ -10,6 +10,7 @@ from pathlib import Path
 
 Say = Callable[[str], None]
 BIG_DOWNLOAD = re.compile(r"Get:\d+ \S+ \S+ \S+ (\S+) .*\[(\d+\S* MB)\]")
+PACKAGED_JAVA = 17  # in Debian 12; a newer one is used where it is found
 JAVA_PLACES = ("/usr/lib/jvm/*/bin/java", "/opt/java/*/bin/java", "/usr/java/*/bin/java")
 
 
@@ -58,7 +59,8 @@ def java(oldest: int, newest: int, say: Say) -> Path:
     """The home of a Java whose version is in the range; the one on PATH first, then the system's others."""
     if home := find_java(oldest, newest):
         return home
-    install(f"Java {oldest}", ["default-jre-headless"], say)
+    if oldest <= PACKAGED_JAVA:
+        install(f"Java {oldest}", ["default-jre-headless"], say)
     if home := find_java(oldest, newest):
         return home
     raise Missing(f"Java {oldest} to {newest} is missing. On Debian: apt-get install openjdk-{oldest}-jre-headless")

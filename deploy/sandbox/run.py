@@ -70,7 +70,7 @@ class Run:
                 process.wait()
 
     def _start_server(self) -> None:
-        say(f"Starting Elasticsearch {elasticsearch.VERSION}")
+        say(f"Starting {elasticsearch.DEFAULT}")
         log = LOGS / "elasticsearch.log"
         self.server = elasticsearch.start(SANDBOX / "elasticsearch", log=log, say=say)
 

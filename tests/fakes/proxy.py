@@ -28,7 +28,7 @@ class Proxy:
             self._server.socket, server_side=True, do_handshake_on_connect=False
         )
         self.upstream = urlsplit(upstream)
-        self.trusted = ssl.create_default_context(cadata=upstream_ca_pem)
+        self.trusted = ssl.create_default_context(cadata=upstream_ca_pem or None)
         self.swallowed: list[str] = []
         """Request line and the status that the server gave, of each answer that was kept back."""
         self.writes: list[str] = []
@@ -58,9 +58,11 @@ class Proxy:
         return self._orders.pop(0) if self._orders else None
 
     def forward(self, method: str, target: str, headers: dict, body: bytes) -> http.client.HTTPResponse:
-        server = http.client.HTTPSConnection(
-            self.upstream.hostname, self.upstream.port, context=self.trusted, timeout=60
-        )
+        where = (self.upstream.hostname, self.upstream.port)
+        if self.upstream.scheme == "https":
+            server = http.client.HTTPSConnection(*where, context=self.trusted, timeout=60)
+        else:
+            server = http.client.HTTPConnection(*where, timeout=60)
         server.request(method, target, body or None, headers)
         return server.getresponse()
 

@@ -6,6 +6,7 @@ import zipfile
 import pytest
 
 from deploy.sandbox import fetch
+from deploy.sandbox.kinds import DEFAULT
 from deploy.sandbox.packages import Missing
 
 FAKE_MAVEN = """#!/bin/sh
@@ -46,8 +47,8 @@ def test_it_is_downloaded_and_unpacked_once(maven, tmp_path):
     maven(good_try=1)
     said = []
 
-    first = fetch.unpacked("8.19.0", tmp_path / "servers", said.append)
-    second = fetch.unpacked("8.19.0", tmp_path / "servers", said.append)
+    first = fetch.unpacked(DEFAULT, tmp_path / "servers", said.append)
+    second = fetch.unpacked(DEFAULT, tmp_path / "servers", said.append)
 
     assert first == second
     assert os.access(first / "bin" / "elasticsearch", os.X_OK)
@@ -59,7 +60,7 @@ def test_a_failed_download_is_tried_again(maven, tmp_path):
     maven(good_try=3)
     said = []
 
-    fetch.unpacked("8.19.0", tmp_path / "servers", said.append)
+    fetch.unpacked(DEFAULT, tmp_path / "servers", said.append)
 
     assert [line for line in said if "try 2 of 3): the network is away" in line]
 
@@ -68,18 +69,18 @@ def test_what_cannot_be_had_is_one_line_with_the_command(maven, tmp_path):
     maven(good_try=9)
 
     with pytest.raises(Missing, match=r"could not be downloaded\. Try: .*mvn .*dependency:get") as missing:
-        fetch.unpacked("8.19.0", tmp_path / "servers", lambda line: None)
+        fetch.unpacked(DEFAULT, tmp_path / "servers", lambda line: None)
 
     assert "\n" not in str(missing.value)
 
 
 def test_a_damaged_zip_is_fetched_again(maven, tmp_path):
     maven(good_try=1)
-    damaged = fetch.zip_path("8.19.0")
+    damaged = fetch.zip_path(DEFAULT)
     damaged.parent.mkdir(parents=True)
     damaged.write_bytes(b"PK\x03\x04 half a zip")
 
-    home = fetch.unpacked("8.19.0", tmp_path / "servers", lambda line: None)
+    home = fetch.unpacked(DEFAULT, tmp_path / "servers", lambda line: None)
 
     assert (home / "bin" / "elasticsearch").is_file()
 
