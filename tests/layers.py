@@ -1,15 +1,19 @@
 """Which tests belong together: `pytest -p tests.layers --layer elasticsearch`. `make test` runs one layer after the
 other; without the option everything is run.
 
+Long layers are run by `make test-long` only: a test of the marker ``long`` belongs to the layer named in it, and of
+the lives on real servers those of IN_SHORT to `make test`, all others to the layer ``servers``.
+
 A test belongs to the layer of the server that it uses, which shows in its fixtures, or in the parameter ``real``
 where it runs on the fake and the real server in turn. Tests marked ``db`` run a second time on PostgreSQL.
 """
 
 from pathlib import Path
 
-LAYERS = ("fast", "postgres", "elasticsearch", "browser", "faults")
+LAYERS = ("fast", "postgres", "elasticsearch", "browser", "faults", "servers")
 BY_FIXTURE = {"chromium": "browser", "real_elasticsearch": "elasticsearch", "postgres": "postgres"}
 BY_FOLDER = {"faults": "faults", "browser": "browser", "real": "elasticsearch"}
+IN_SHORT = ("elasticsearch-7.2.0", "elasticsearch-9.2.0", "opensearch-3.3.0")
 TESTS = Path(__file__).resolve().parent
 
 
@@ -30,6 +34,10 @@ def belongs(item, wanted: str) -> bool:
 
 
 def layer_of(item) -> str:
+    if marker := item.get_closest_marker("long"):
+        return marker.args[0]
+    if "any_server" in item.fixturenames:
+        return "elasticsearch" if item.callspec.params["any_server"] in IN_SHORT else "servers"
     for folder in item.path.relative_to(TESTS).parts:
         if folder in BY_FOLDER:
             return BY_FOLDER[folder]

@@ -26,11 +26,13 @@ REMEDIES = (
         "then verify again.",
     ),
     (
-        ("access_denied", "accessdenied", "permission denied", "blob container", "is not accessible"),
+        ("access_denied", "accessdenied", "permission denied", "blob container", "blob store", "is not accessible"),
         "{node} cannot write to {location}. The account that runs Elasticsearch on {node} must be able to write to "
         "this folder: look at its mount, owner and rights, then verify again.",
     ),
 )
+# What servers before 7.17 say of a folder that the master could not use: no type of its own, and no node's name.
+OF_THE_MASTER = ("failed to create blob container", "cannot create blob store")
 OTHERWISE = "{node} cannot use {location}. Look at its mount and rights there, then verify again."
 
 
@@ -41,6 +43,11 @@ def lines_of(nodes: Sequence[Node], verified: Collection[str]) -> list[dict]:
         for node in nodes
         if node.writes_snapshots
     ]
+
+
+def tells_of_nodes(type: str, reason: str) -> bool:
+    """Whether a refusal says something about the nodes, and not about the request."""
+    return type == "repository_verification_exception" or any(text in reason for text in OF_THE_MASTER)
 
 
 def lines_of_failure(nodes: Sequence[Node], location: str, reason: str, cause: str) -> list[dict]:
@@ -80,8 +87,10 @@ def in_words(lines: Sequence[dict]) -> str:
 
 
 def _masters(writers: Sequence[Node], reason: str) -> list[Node]:
-    """The text says "master node" without a name: the one that may be master, where there is only one."""
-    if " node" not in reason or ("master" not in reason and "cluster-manager" not in reason):
+    """Where the text names no node it speaks of the master, which tries first ("master node", and before 7.17 only
+    what it could not do): the one that may be master, where there is only one."""
+    of_master = " node" in reason and ("master" in reason or "cluster-manager" in reason)
+    if not (of_master or any(text in reason for text in OF_THE_MASTER)):
         return []
     masters = [node for node in writers if {"master", "cluster_manager"} & set(node.roles)]
     return masters if len(masters) == 1 else []

@@ -33,9 +33,6 @@ PATIENCE_AFTER = timedelta(minutes=5)
 # From a write these say that no byte of it left.
 NOT_SENT = (BadAddress, Unreachable, Untrusted)
 
-# Types of refusals that say something about the nodes. Servers before 7.17 have no name of their own for it.
-OF_THE_NODES = ("repository_verification_exception", "exception")
-
 
 def preflight(turn: Turn):
     """Name free, location allowed on every node, folder not used by another repository."""
@@ -83,7 +80,7 @@ def verify(turn: Turn):
         try:
             verified = es.verify(client, repository.name, opaque_id=_opaque(turn))
         except Answered as error:
-            if error.type not in OF_THE_NODES:
+            if not nodes.tells_of_nodes(error.type, error.reason):
                 raise
             lines = nodes.lines_of_failure(members, repository.location, error.reason, error.detail)
             return _judged(turn, repository, lines, error=error)
@@ -198,7 +195,7 @@ def _registered(turn: Turn, repository: Repository, message: str = "") -> Next:
 
 def _not_done(turn: Turn, repository: Repository, members, *, message: str, detail: str, type: str, reason: str):
     """It was refused, and reading shows that the cluster does not have it."""
-    if type not in OF_THE_NODES:
+    if not nodes.tells_of_nodes(type, reason):
         return _refused(turn, message, detail)
     lines = nodes.lines_of_failure(members, repository.location, reason, detail)
     return _refused(turn, nodes.advice(lines) or message, detail, lines=lines)

@@ -178,6 +178,8 @@ def _announce(turn: Turn, snapshot: Snapshot):
 
 def _send(turn: Turn, snapshot: Snapshot, client):
     """The one write. A refusal proves that this call did nothing; an earlier one of a process that died may have."""
+    if turn.cancel_requested and troubles.only_waited(turn, snapshot):
+        return cancelling.cancelled(turn, snapshot, "The cluster was busy and had not accepted it.")
     try:
         es.create(client, _create_call(snapshot), opaque_id=f"console-run-{turn.run.pk}")
     except OutcomeUnknown as error:
@@ -193,7 +195,7 @@ def _send(turn: Turn, snapshot: Snapshot, client):
 
 
 def _started(turn: Turn, snapshot: Snapshot):
-    turn.forget("silent_since")
+    turn.forget("silent_since", "busy_since")
     turn.write(lambda a: services.set_state(snapshot, SnapshotState.RUNNING, started_at=snapshot.sent_at))
     return Next(snapshot.name)
 

@@ -23,6 +23,10 @@ PATIENCE_AFTER = timedelta(hours=6)
 # Longer than a server keeps a request for its master (30 s), and then some: a slow repository delays a create.
 LOST_FOR = timedelta(seconds=120)
 
+# So long a run waits for the other snapshots of a cluster that takes one at a time.
+BUSY_FOR = timedelta(hours=2)
+BUSY = "concurrent_snapshot_execution_exception"
+
 CLOCKS_DIFFER = timedelta(seconds=2)
 AGAIN_AFTER = 2
 
@@ -41,8 +45,15 @@ def no_answer(turn: Turn, snapshot: Snapshot, error: GatewayError) -> Stay | Don
     return Stay(AGAIN_AFTER)
 
 
-def refused(turn: Turn, snapshot: Snapshot, error: Answered) -> Done:
-    """The create was refused: it did nothing, but one of a process that died before may have."""
+def refused(turn: Turn, snapshot: Snapshot, error: Answered) -> Stay | Done:
+    """The create was refused: it did nothing, but one of a process that died before may have. While the cluster is
+    at another snapshot, it is asked again: Elasticsearch before 7.9 does one operation at a time."""
+    since = turn.moment("busy_since") or timezone.now()
+    if error.type == BUSY and timezone.now() - since < BUSY_FOR:
+        if "busy_since" not in turn.memory:
+            turn.log(f"{error.message} This run waits for it.", Level.WARNING)
+        turn.remember(busy_since=since, maybe_sent=_maybe_sent(turn, snapshot))
+        return Stay(AGAIN_AFTER)
     return failed(turn, snapshot, error.message, error.detail, unknown=_maybe_sent(turn, snapshot))
 
 
@@ -74,6 +85,11 @@ def taken_but_not_found(turn: Turn, snapshot: Snapshot, error: Taken) -> Stay | 
         return failed(turn, snapshot, error.message, error.detail, unknown=sent)
     turn.remember(taken_since=since, maybe_sent=sent)
     return Stay(0.5)
+
+
+def only_waited(turn: Turn, snapshot: Snapshot) -> bool:
+    """Whether all that came of the create so far is that the cluster was busy."""
+    return "busy_since" in turn.memory and not _maybe_sent(turn, snapshot)
 
 
 def taken(turn: Turn, snapshot: Snapshot) -> Done:

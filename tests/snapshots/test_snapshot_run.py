@@ -275,6 +275,45 @@ def test_the_create_refused_for_another_reason_ends_the_run(start, fake, run_unt
     assert Snapshot.objects.get().state == "failed"
 
 
+BUSY = {
+    "error": {"type": "concurrent_snapshot_execution_exception", "reason": "[r:s]  a snapshot is already running"},
+    "status": 503,
+}
+
+
+def test_a_cluster_that_takes_one_snapshot_at_a_time_is_waited_for(start, fake, run_until_over):
+    for _ in range(3):
+        fake.answer_next(503, BUSY, write=True)
+
+    run = run_until_over(start())
+
+    assert run.state == "succeeded"
+    assert [line.text for line in run.log.all() if "This run waits for it" in line.text] != []
+    assert fake.accepted[NAME] == 1
+
+
+def test_a_run_that_only_waits_is_cancelled_without_a_trace(start, fake, cast, run_until_over):
+    fake.answer_next(503, BUSY, write=True)
+    run = turns(start(), 3)
+    assert "busy_since" in run.result
+    request_cancel(run, actor=cast["operator"])
+
+    run = run_until_over(run)
+
+    assert (run.state, run.effect) == ("cancelled", "none")
+    assert fake.accepted[NAME] == 0
+
+
+def test_a_cluster_that_is_always_busy_is_given_up_in_the_end(start, fake, run_until_over, monkeypatch):
+    monkeypatch.setattr(troubles, "BUSY_FOR", timedelta(0))
+    fake.answer_next(503, BUSY, write=True)
+
+    run = run_until_over(start())
+
+    assert (run.state, run.effect) == ("failed", "none")
+    assert "allows one at a time" in run.error
+
+
 def test_a_cluster_that_is_away_at_the_start_ends_the_run_without_effect(start, fake, run_until_over, monkeypatch):
     monkeypatch.setattr(troubles, "PATIENCE_BEFORE", timedelta(0))
     fake.go_away()
