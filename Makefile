@@ -7,7 +7,7 @@ N ?= 40
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast test-faults lint bench shots python packages packages-for-tests
+.PHONY: help run test test-fast test-long test-faults lint bench shots python packages packages-for-tests
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -21,6 +21,9 @@ test: packages-for-tests ## all checks and tests; installs and starts what they 
 
 test-fast: packages-for-tests ## checks and the tests that need no server
 	@exec $(VENV) -m deploy.test lint fast
+
+test-long: packages-for-tests ## everything, on all eight servers too; writes what it saw to docs/
+	@exec $(VENV) -m deploy.test long
 
 test-faults: packages-for-tests ## kill the worker again and again: make test-faults N=40
 	@exec $(VENV) tests/faults/run.py $(N)

@@ -1,10 +1,13 @@
 """What `make test` runs: one layer after the other, from the quickest to the one that needs most.
 
-usage: python -m deploy.test [LAYER...]
+usage: python -m deploy.test [long | LAYER...]
+
+``long`` is everything: the layers of `make test` and those of LONG, and writes what came of it to docs/.
 
 A layer whose server or browser cannot be had is named "not tested" at the end; with CI=true that is a failure.
 """
 
+import datetime as dt
 import os
 import signal
 import subprocess
@@ -16,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
-from deploy import lint
+from deploy import lint, servers_page
 from deploy.sandbox import elasticsearch, kinds, packages, postgres
 from deploy.sandbox.fetch import unpacked
 from deploy.sandbox.packages import Missing
@@ -48,6 +51,10 @@ LAYERS: dict[str, tuple[Callable[[], None], ...]] = {
     "browser": (need_chromium, need_elasticsearch),
     "faults": (),
 }
+# What takes too long for every day: a layer here, and in tests/layers.py its name.
+LONG: dict[str, tuple[Callable[[], None], ...]] = {
+    "servers": (need_elasticsearch,),
+}
 
 
 @dataclass
@@ -56,6 +63,8 @@ class Total:
     failed: int = 0
     skipped: int = 0
     not_tested: list[str] = field(default_factory=list)
+    layers: dict[str, str] = field(default_factory=dict)
+    """Each layer's result and seconds, in words."""
 
     def missing(self, what: str) -> None:
         self.not_tested.append(what)
@@ -86,13 +95,20 @@ class Total:
 def main(wanted: list[str]) -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs deaf to it
-    unknown = set(wanted) - set(LAYERS)
+    every = LAYERS | LONG
+    unknown = set(wanted) - {"long", *every}
     if unknown:
-        sys.exit(f"There is no layer {', '.join(unknown)}; there are: {', '.join(LAYERS)}.")
+        sys.exit(f"There is no layer {', '.join(unknown)}; there are: {', '.join(every)}.")
     total, begun = Total(), time.monotonic()
-    for layer, needs in LAYERS.items():
-        if not wanted or layer in wanted:
-            run_layer(layer, needs, total)
+    chosen = list(every) if "long" in wanted else wanted or list(LAYERS)
+    for layer in every:
+        if layer in chosen:
+            run_layer(layer, every[layer], total)
+    today = dt.datetime.now(dt.UTC).date()
+    if "servers" in chosen:
+        servers_page.write_servers([RESULTS / "servers.xml"], today)
+    if "long" in wanted:
+        servers_page.write_long(total.layers, today)
     for line in total.not_tested:
         say(f"not tested: {line}")
     say(f"All of it took {time.monotonic() - begun:.0f} s.")
@@ -101,7 +117,7 @@ def main(wanted: list[str]) -> int:
 
 
 def run_layer(layer: str, needs: tuple[Callable[[], None], ...], total: Total) -> None:
-    begun = time.monotonic()
+    begun, before = time.monotonic(), (total.passed, total.failed, total.skipped)
     say(f"== {layer}")
     try:
         for need in needs:
@@ -110,7 +126,11 @@ def run_layer(layer: str, needs: tuple[Callable[[], None], ...], total: Total) -
         total.missing(f"{layer}: {missing}")
     else:
         run_lint(total) if layer == "lint" else run_pytest(layer, total)
-    say(f"== {layer} took {time.monotonic() - begun:.0f} s")
+    seconds = time.monotonic() - begun
+    now = (total.passed, total.failed, total.skipped)
+    passed, failed, skipped = (after - earlier for after, earlier in zip(now, before, strict=True))
+    total.layers[layer] = f"{passed} passed, {failed} failed, {skipped} skipped, {seconds:.0f} s"
+    say(f"== {layer} took {seconds:.0f} s")
 
 
 def run_lint(total: Total) -> None:

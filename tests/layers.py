@@ -1,8 +1,8 @@
 """Which tests belong together: `pytest -p tests.layers --layer elasticsearch`. `make test` runs one layer after the
 other; without the option everything is run.
 
-Long layers are run by `make test-long` only: a test of the marker ``long`` belongs to the layer named in it, and of
-the lives on real servers those of IN_SHORT to `make test`, all others to the layer ``servers``.
+Long layers are run by `make test-long` only: a test marked ``long`` belongs to the layer named there. The lives on
+real servers belong to the layer ``servers``; those on IN_SHORT to `make test` too.
 
 A test belongs to the layer of the server that it uses, which shows in its fixtures, or in the parameter ``real``
 where it runs on the fake and the real server in turn. Tests marked ``db`` run a second time on PostgreSQL.
@@ -29,6 +29,8 @@ def pytest_collection_modifyitems(config, items):
 
 
 def belongs(item, wanted: str) -> bool:
+    if wanted == "servers" and "any_server" in item.fixturenames:
+        return True
     layer = layer_of(item)
     return layer == wanted or (wanted == "postgres" and layer == "fast" and bool(item.get_closest_marker("db")))
 

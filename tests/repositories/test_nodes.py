@@ -32,6 +32,8 @@ def test_a_node_that_did_not_answer_is_named():
     [
         ("[r] [[id-2, 'RemoteTransportException[[n2][127.0.0.1]]']]", "Permission denied", "n2", "able to write to"),
         ("[r] path  is not accessible on master node", "/srv/x/tests-abc", "n1", "account that runs Elasticsearch"),
+        ("failed to create blob container", "/srv/x/tests-abc", "n1", "account that runs Elasticsearch"),
+        ("[r] cannot create blob store", "/srv/x", "n1", "account that runs Elasticsearch"),
         ("[r] [[id-2, 'x']]", "java.io.IOException: Stale file handle", "n2", "lost its mount of /srv/x"),
         ("[r] [[id-2, 'x']]", "Read-only file system", "n2", "mounted read-only on n2"),
         ("[r] [[id-2, 'x']]", "No space left on device", "n2", "no space left at /srv/x on n2"),

@@ -63,11 +63,20 @@ def test_a_layer_whose_server_cannot_be_had_is_named_with_the_command():
 
 
 def test_both_sides_know_the_same_layers():
-    assert set(layers.LAYERS) == {"lint", *chosen.LAYERS}
+    assert {*layers.LAYERS, *layers.LONG} == {"lint", *chosen.LAYERS}
 
 
 PROJECT = """
 import pytest
+
+@pytest.fixture
+def any_server(request): ...
+
+@pytest.mark.long("servers")
+def test_long(): ...
+
+@pytest.mark.parametrize("any_server", ["elasticsearch-7.2.0", "opensearch-1.3.20"], indirect=True)
+def test_life(any_server): ...
 
 @pytest.fixture
 def real_elasticsearch(): ...
@@ -92,7 +101,8 @@ def test_both(kind): ...
     [
         ("fast", ["test_plain", "test_database", "test_both[fake]"]),
         ("postgres", ["test_database"]),
-        ("elasticsearch", ["test_server", "test_both[real]"]),
+        ("elasticsearch", ["test_life[elasticsearch-7.2.0]", "test_server", "test_both[real]"]),
+        ("servers", ["test_long", "test_life[elasticsearch-7.2.0]", "test_life[opensearch-1.3.20]"]),
         ("browser", ["test_page"]),
     ],
 )
@@ -100,7 +110,7 @@ def test_a_test_belongs_to_the_layer_of_what_it_uses(tmp_path, layer, names):
     (tmp_path / "test_project.py").write_text(PROJECT)
     plugin = (layers.CHECKOUT / "tests" / "layers.py").read_text()
     (tmp_path / "layers.py").write_text(plugin)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = db\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n  db\n  long\n")
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "layers", "--layer", layer]
 
     shown = subprocess.run([*command, "-p", "no:django"], cwd=tmp_path, capture_output=True, text=True).stdout

@@ -12,7 +12,7 @@ def test_help_is_the_default_and_names_every_target():
     shown = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
 
     targets = {line.split()[0] for line in shown.splitlines()[1:]}
-    assert targets == {"help", "run", "test", "test-fast", "test-faults", "lint", "bench", "shots"}
+    assert targets == {"help", "run", "test", "test-fast", "test-long", "test-faults", "lint", "bench", "shots"}
 
 
 def test_make_hands_its_place_to_what_it_runs():

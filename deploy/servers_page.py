@@ -1,0 +1,126 @@
+"""Writes docs/servers.md and docs/test-long.md: what `make test-long` saw, and when."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from backups.gateways.elasticsearch.capabilities import Capabilities
+from deploy.sandbox.kinds import KINDS, ServerKind
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+COMMAND = "make test-long"
+LIFE = "tests.elasticsearch.test_servers"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A row: what works, the test of it in ``test_servers.py`` (none: seen on the fake only), and the property of
+    ``Capabilities`` that says whether a server has it at all ("secure": the test server has users and TLS)."""
+
+    words: str
+    test: str = ""
+    has: str = ""
+
+    def exists(self, kind: ServerKind) -> bool:
+        if self.has == "secure":
+            return kind.secure
+        return not self.has or getattr(Capabilities.parse(kind.product, kind.version), self.has)
+
+
+LOST = "test_a_lost_answer_is_looked_up_and_the_snapshot_adopted"
+AT_ONCE = "test_two_at_once_are_both_made_one_after_the_other_where_the_cluster_takes_one_at_a_time"
+CANCEL = "test_a_cancelled_one_is_deleted_and_the_earlier_one_stays"
+FEATURES = (
+    Feature("Product, version, nodes and paths are known", "test_it_is_known_for_what_it_is"),
+    Feature("TLS, and two users whose rights are shown", "test_it_is_known_for_what_it_is", "secure"),
+    Feature("Repository registered and verified", "test_a_repository_is_registered_and_verified"),
+    Feature("Location outside `path.repo` rejected", "test_a_location_outside_path_repo_is_rejected"),
+    Feature(
+        "Folder that cannot be written: node and remedy named",
+        "test_a_directory_that_cannot_be_written_names_the_node_and_what_to_do",
+    ),
+    Feature(
+        "Snapshot of a profile verified, closed indices too",
+        "test_a_profile_s_snapshot_is_verified_with_its_closed_and_hidden_indices",
+    ),
+    Feature("Second snapshot incremental", "test_the_second_one_copies_only_what_is_new"),
+    Feature("Lost answer: adopted by name, start time and indices or better", LOST),
+    Feature("Lost answer: adopted by the run's id in the metadata", LOST, "metadata"),
+    Feature("Running snapshot cancelled", CANCEL),
+    Feature("Delete that answers at once", CANCEL, "async_delete"),
+    Feature("Name of somebody else's snapshot left alone", "test_a_name_that_somebody_else_took_is_not_touched"),
+    Feature(
+        "Index without primary shard never called safe",
+        "test_an_index_without_its_primary_shard_is_never_called_safe",
+    ),
+    Feature("Two snapshots wanted at once: both made", AT_ONCE),
+    Feature("Two snapshots running at once", AT_ONCE, "concurrent"),
+    Feature("Global state without feature states", has="feature_states"),
+    Feature("Cluster between two masters, busy or slow"),
+)
+
+
+BEFORE = """\
+# Servers
+
+Written by the layer `servers` of `{command}` on {day}. *Tested*: on the real server, through the product.
+*On the fake only*: not tried on this server. *Not there*: the server, or its build for tests, lacks it, and the
+console does not use it then.
+
+"""
+AFTER = """
+
+The servers are those that both projects publish for integration tests: real, but with few modules. Elasticsearch
+7.2.0 and OpenSearch have no security there and speak HTTP on loopback; all others have TLS and the two users.
+Elasticsearch 9 and OpenSearch 3 want Java 21 or newer, and are named as not tested where none is found.
+"""
+
+
+def write_servers(results: Iterable[Path], today: dt.date) -> None:
+    """``results`` are pytest's XML files."""
+    (DOCS / "servers.md").write_text(servers_page(_seen(results), today))
+
+
+def write_long(layers: Mapping[str, str], today: dt.date) -> None:
+    """``layers`` is the outcome of each layer in words."""
+    (DOCS / "test-long.md").write_text(long_page(layers, today))
+
+
+def servers_page(seen: Mapping[tuple[str, str], str], today: dt.date) -> str:
+    """``seen``: test and slug of the server to passed, failed or not tested."""
+    head = f"| | {' | '.join(str(kind) for kind in KINDS)} |\n|{' --- |' * (len(KINDS) + 1)}\n"
+    rows = (
+        f"| {feature.words} | {' | '.join(_cell(feature, kind, seen) for kind in KINDS)} |" for feature in FEATURES
+    )
+    return BEFORE.format(command=COMMAND, day=today.isoformat()) + head + "\n".join(rows) + AFTER
+
+
+def long_page(layers: Mapping[str, str], today: dt.date) -> str:
+    rows = "\n".join(f"| {layer} | {outcome} |" for layer, outcome in layers.items())
+    return (
+        f"# The last long test\n\n`{COMMAND}` on {today.isoformat()}.\n\n| Layer | Result |\n| --- | --- |\n{rows}\n"
+    )
+
+
+def _cell(feature: Feature, kind: ServerKind, seen: Mapping[tuple[str, str], str]) -> str:
+    if not feature.exists(kind):
+        return "not there"
+    return seen.get((feature.test, kind.slug), "not tested") if feature.test else "on the fake only"
+
+
+def _seen(results: Iterable[Path]) -> dict[tuple[str, str], str]:
+    found = {}
+    for result in results:
+        for case in ElementTree.parse(result).iter("testcase") if result.is_file() else ():  # noqa: S314 our own
+            if case.get("classname") == LIFE:
+                test, _, slug = case.get("name", "").rstrip("]").partition("[")
+                found[test, slug] = _outcome(case)
+    return found
+
+
+def _outcome(case: ElementTree.Element) -> str:
+    if case.find("failure") is not None or case.find("error") is not None:
+        return "**fails**"
+    return "not tested" if case.find("skipped") is not None else "tested"
