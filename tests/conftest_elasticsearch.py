@@ -47,7 +47,7 @@ def _running(kind: ServerKind) -> Iterator[server.Server]:
         started = server.start(home, kind=kind)
     except (Missing, server.NotStarted) as problem:
         shutil.rmtree(home, ignore_errors=True)
-        _not_tested(kind, problem)
+        not_tested(kind, problem)
     try:
         if kind.secure:
             _add_powerless(home / "config" / "users")
@@ -58,7 +58,7 @@ def _running(kind: ServerKind) -> Iterator[server.Server]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _not_tested(kind: ServerKind, problem: Exception) -> None:
+def not_tested(kind: ServerKind, problem: Exception) -> None:
     """A server that wants a newer Java than this machine has is named only; any other has to be had where CI=true."""
     lacks_java = kind.newer_java and isinstance(problem, Missing) and str(problem).startswith("Java ")
     if os.environ.get("CI") == "true" and not lacks_java:

@@ -11,7 +11,12 @@ where it runs on the fake and the real server in turn. Tests marked ``db`` run a
 from pathlib import Path
 
 LAYERS = ("fast", "postgres", "elasticsearch", "browser", "faults", "servers")
-BY_FIXTURE = {"chromium": "browser", "real_elasticsearch": "elasticsearch", "postgres": "postgres"}
+BY_FIXTURE = {
+    "chromium": "browser",
+    "real_elasticsearch": "elasticsearch",
+    "mortal_elasticsearch": "elasticsearch",
+    "postgres": "postgres",
+}
 BY_FOLDER = {"faults": "faults", "browser": "browser", "real": "elasticsearch"}
 IN_SHORT = ("elasticsearch-7.2.0", "elasticsearch-9.2.0", "opensearch-3.3.0")
 TESTS = Path(__file__).resolve().parent
