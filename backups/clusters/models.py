@@ -14,7 +14,21 @@ class ClusterState(models.TextChoices):
     BAD = "bad", "No contact"
 
 
-class Cluster(models.Model):
+class Collected(models.Model):
+    """What a collector keeps of its own on the row that it refreshes: when it is due (None: at once), its lease and
+    fence, and for how long it has failed. Times of claims are the database's."""
+
+    collect_at = models.DateTimeField(null=True)
+    collect_until = models.DateTimeField(null=True)
+    collect_fence = models.PositiveBigIntegerField(default=0)
+    failures = models.PositiveIntegerField(default=0)
+    failing_since = models.DateTimeField(null=True)
+
+    class Meta:
+        abstract = True
+
+
+class Cluster(Collected):
     """One Elasticsearch or OpenSearch. What it is and how it does is what the last look found."""
 
     name = models.CharField(max_length=60, unique=True)
@@ -29,6 +43,7 @@ class Cluster(models.Model):
     detail = models.TextField(blank=True)
     health = models.JSONField(default=dict)
     nodes = models.JSONField(default=list)
+    indices = models.JSONField(default=dict)
     looked_at = models.DateTimeField(null=True)
     answered_at = models.DateTimeField(null=True)
 

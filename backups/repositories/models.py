@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
-from backups.clusters.models import Cluster
+from backups.clusters.models import Cluster, Collected
 
 
 class RepositoryState(models.TextChoices):
@@ -16,8 +16,9 @@ class RepositoryState(models.TextChoices):
     MISSING = "missing", "Missing"
 
 
-class Repository(models.Model):
-    """A place that a cluster keeps snapshots in. ``settings`` are Elasticsearch's own (location, compress)."""
+class Repository(Collected):
+    """A place that a cluster keeps snapshots in. ``settings`` are Elasticsearch's own (location, compress).
+    ``message`` is about registering and verifying, ``collect_message`` about reading its list of snapshots."""
 
     cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="repositories")
     name = models.CharField(max_length=128)
@@ -30,6 +31,9 @@ class Repository(models.Model):
     nodes = models.JSONField(default=list)
     verified_at = models.DateTimeField(null=True)
     registered_at = models.DateTimeField(null=True)
+    collected_at = models.DateTimeField(null=True)
+    collect_message = models.TextField(blank=True)
+    collect_detail = models.TextField(blank=True)
 
     class Meta:
         ordering = ["cluster__name", "name"]
@@ -65,6 +69,11 @@ class Repository(models.Model):
     @property
     def is_registered(self) -> bool:
         return self.state == RepositoryState.REGISTERED
+
+    @property
+    def is_readonly(self) -> bool:
+        """Registered so that this cluster never writes there."""
+        return str(self.settings.get("readonly", False)).lower() == "true"
 
     @property
     def location(self) -> str:

@@ -56,6 +56,9 @@ class SnapshotState(models.TextChoices):
 
     ``wanted`` means: the name is taken by us, and the call may or may not have reached the cluster. ``unknown``
     means that nobody could find out whether there is one: somebody must look.
+
+    What the collector finds: ``found`` is a whole one that somebody else made; what it was to hold is not known.
+    ``damaged``: the repository lists it, but its files cannot be read. ``missing``: it was there, and is gone.
     """
 
     WANTED = "wanted", "Wanted"
@@ -66,12 +69,14 @@ class SnapshotState(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
     MISSING = "missing", "Missing"
     UNKNOWN = "unknown", "Unknown"
+    FOUND = "found", "Found"
+    DAMAGED = "damaged", "Damaged"
 
 
 # States in which a snapshot of this name exists in the repository, or may.
 HOLDS_NAME = (
     *(SnapshotState.WANTED, SnapshotState.RUNNING, SnapshotState.VERIFIED, SnapshotState.PARTIAL),
-    SnapshotState.UNKNOWN,
+    *(SnapshotState.UNKNOWN, SnapshotState.FOUND, SnapshotState.DAMAGED),
 )
 
 
@@ -95,6 +100,7 @@ class Snapshot(models.Model):
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     verified_at = models.DateTimeField(null=True)
+    read_at = models.DateTimeField(null=True)
     shards_total = models.PositiveIntegerField(null=True)
     shards_failed = models.PositiveIntegerField(null=True)
     bytes_total = models.PositiveBigIntegerField(null=True)
@@ -114,7 +120,10 @@ class Snapshot(models.Model):
             ),
             models.CheckConstraint(condition=Q(state__in=SnapshotState.values), name="snapshot_state_is_known"),
         ]
-        indexes = [models.Index(fields=["profile", "state", "-started_at"], name="snapshot_by_profile")]
+        indexes = [
+            models.Index(fields=["profile", "state", "-started_at"], name="snapshot_by_profile"),
+            models.Index(fields=["repository", "read_at"], name="snapshot_by_read"),
+        ]
 
     def __str__(self) -> str:
         return self.name

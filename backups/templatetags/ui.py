@@ -58,6 +58,8 @@ STATES: dict[str, State] = {
     "wanted": State("idle", IDLE, "Queued"),
     "verified": State("ok", "shield-check", "Verified"),
     "missing": State("fail", FAIL, "Missing"),
+    "found": State("idle", "eye", "Found"),
+    "damaged": State("fail", FAIL, "Damaged"),
     "registered": State("ok", OK, "Registered"),
     # clusters and their credentials
     "green": State("ok", OK, "Green"),
