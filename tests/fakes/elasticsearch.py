@@ -41,6 +41,7 @@ class FakeElasticsearch:
         self.repositories: dict[str, Repository] = {}
         self.unwritable: set[str] = set()
         self.damaged: set[str] = set()
+        self.disabled: set[str] = set()
         self.deletes_linger = 0
         self.requests: list[tuple[str, str, str, str]] = []
         self.accepted: Counter[str] = Counter()

@@ -300,8 +300,44 @@ def _size(metadata: Any) -> int:
     ("verbose", "ignore_unavailable", "master_timeout"),
 )
 def get_snapshot(request: Request) -> dict:
+    name = request.named["snapshot"]
+    if name == "_all" or "," in name or request.flag("ignore_unavailable", False):
+        return _many(request, name)
     described = _snapshot(request).described(request.named["repository"])
     return {"snapshots": [described], "total": 1, "remaining": 0}
+
+
+def _many(request: Request, names: str) -> dict:
+    """Without ``verbose`` the files of the snapshots are not read, so damaged ones are listed like all others."""
+    repository = _repository(request)
+    if repository.name in request.fake.disabled:
+        raise _disabled(repository.name)
+    asked = list(repository.snapshots) if names == "_all" else names.split(",")
+    if not request.flag("verbose", True):
+        listed = [_brief(repository.snapshots[name].described(repository.name)) for name in asked]
+        return {"snapshots": listed, "total": len(listed), "remaining": 0}
+    found = []
+    for name in asked:
+        try:
+            found.append(_snapshot(request, name).described(repository.name))
+        except Problem:
+            if not request.flag("ignore_unavailable", False):
+                raise
+    return {"snapshots": found, "total": len(found), "remaining": 0}
+
+
+def _brief(described: dict) -> dict:
+    kept = ("snapshot", "uuid", "repository", "indices", "data_streams", "state")
+    return {name: described[name] for name in kept}
+
+
+def _disabled(name: str) -> Problem:
+    why = (
+        f"[{name}] The repository has been disabled to prevent data corruption because its contents were found "
+        "not to match its expected state."
+    )
+    cause = {"type": "repository_exception", "reason": why}
+    return Problem(500, "repository_exception", f"[{name}] cannot retrieve snapshots list", cause=cause)
 
 
 @route(
