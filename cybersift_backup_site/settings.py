@@ -152,6 +152,7 @@ LEASE_SECONDS = env.number("LEASE_SECONDS", 60, low=1)
 HEARTBEAT_SECONDS = env.number("HEARTBEAT_SECONDS", 10, low=0.5)
 STALL_SECONDS = env.number("STALL_SECONDS", 60, low=3)
 CHECKPOINT_SECONDS = env.number("CHECKPOINT_SECONDS", 300, low=1)
+COLLECT_SECONDS = env.number("COLLECT_SECONDS", 45, low=1, high=3600)
 CHECK_KEPT = timedelta(hours=24)
 
 Q_CLUSTER = {

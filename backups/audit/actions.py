@@ -39,6 +39,8 @@ ACTIONS: dict[str, Action] = {
     "cluster.added": Action("Configuration", NOTICE, "{actor} added cluster {object}"),
     "cluster.changed": Action("Configuration", NOTICE, "{actor} changed cluster {object}"),
     "cluster.tested": Action("Configuration", INFO, "{actor} tested the credentials of cluster {object}"),
+    "cluster.lost": Action("Configuration", NOTICE, "Cluster {object} does not answer"),
+    "cluster.returned": Action("Configuration", NOTICE, "Cluster {object} answers again"),
     "credential.saved": Action("Configuration", GRAVE, "{actor} saved a credential of {object}"),
     "credential.promoted": Action("Configuration", NOTICE, "A checked credential of {object} is in use now"),
     "credential.refused": Action("Configuration", NOTICE, "A saved credential of {object} was refused"),
@@ -46,6 +48,11 @@ ACTIONS: dict[str, Action] = {
     "repository.registered": Action("Configuration", NOTICE, "Repository {object} was registered"),
     "repository.refused": Action("Configuration", NOTICE, "Repository {object} was not registered"),
     "repository.verified": Action("Configuration", INFO, "Repository {object} was verified"),
+    "repository.found": Action("Configuration", NOTICE, "Repository {object} was found on its cluster"),
+    "repository.changed": Action("Configuration", NOTICE, "The settings of repository {object} were changed"),
+    "repository.lost": Action(
+        "Configuration", GRAVE, "Repository {object} is not registered on its cluster any more"
+    ),
     "profile.added": Action("Configuration", NOTICE, "{actor} added profile {object}"),
     "profile.changed": Action("Configuration", NOTICE, "{actor} changed profile {object}"),
     # runs
@@ -59,6 +66,10 @@ ACTIONS: dict[str, Action] = {
     "credential.used": Action("Runs", NOTICE, "The restricted credential was used for {object}"),
     "snapshot.verified": Action("Backups", INFO, "The entry of snapshot {object} was read back and agrees"),
     "snapshot.deleted": Action("Backups", GRAVE, "Snapshot {object} was deleted"),
+    "snapshot.adopted": Action("Backups", NOTICE, "Snapshot {object} was found to be there after all"),
+    "snapshots.found": Action("Backups", INFO, "Snapshots that others made were found in {object}"),
+    "snapshots.missing": Action("Backups", GRAVE, "Snapshots vanished from {object}"),
+    "snapshots.damaged": Action("Backups", GRAVE, "Snapshots in {object} cannot be read"),
     # the log and the console itself
     "log.viewed": Action("Log", INFO, "{actor} looked at {object}"),
     "log.exported": Action("Log", NOTICE, "{actor} exported {object}"),

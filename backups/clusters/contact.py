@@ -76,12 +76,13 @@ def _try(cluster: Cluster, trial: Trial, contact: Contact) -> None:
     if lacks := rights.lacking(trial.credential.purpose, trial.may):
         trial.state, trial.message = CredentialState.BAD, missing_rights(trial.credential, lacks)
     if contact.identity is None and (not trial.may or trial.may["cluster"]["monitor"]):
-        _look(client, cluster, contact)
+        look(client, cluster, contact)
     if not lacks:
         trial.state = CredentialState.GOOD
 
 
-def _look(client: Client, cluster: Cluster, contact: Contact) -> None:
+def look(client: Client, cluster: Cluster, contact: Contact) -> None:
+    """What the cluster is and how it does. Raises AnotherCluster and other gateway errors."""
     found = es.identify(client)
     if cluster.uuid and found.uuid != cluster.uuid:
         raise AnotherCluster(

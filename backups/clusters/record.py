@@ -12,16 +12,22 @@ from .models import Cluster, ClusterCredential, ClusterState, CredentialState, P
 
 def record_contact(a: Act, cluster: Cluster, contact: Contact) -> None:
     """Keep what a look at the cluster found. Figures stay as they were when it did not answer: their age is shown."""
-    now = timezone.now()
-    columns = {"looked_at": now} | _verdict(contact)
-    if contact.identity and not contact.problem:
-        known = asdict(contact.identity)
-        columns |= {"answered_at": now, "cluster_name": known.pop("name"), **known}
-        columns |= {"health": asdict(contact.health), "nodes": contact.node_rows()}
+    # What the collector makes of it is due at once: a test changes what can be known.
+    columns = figures(contact) | _verdict(contact) | {"collect_at": None}
     # The cluster before its credentials, as whoever saves one does: in another order they lock each other out.
     Cluster.objects.filter(pk=cluster.pk).update(**columns)
     for trial in contact.trials:
         _record_trial(a, cluster, trial)
+
+
+def figures(contact: Contact) -> dict:
+    """Columns of what was seen of the cluster; without an answer only when it was looked at."""
+    now = timezone.now()
+    if contact.problem or not contact.identity:
+        return {"looked_at": now}
+    known = asdict(contact.identity)
+    columns = {"looked_at": now, "answered_at": now, "cluster_name": known.pop("name"), **known}
+    return columns | {"health": asdict(contact.health), "nodes": contact.node_rows()}
 
 
 def _verdict(contact: Contact) -> dict:

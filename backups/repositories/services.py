@@ -150,7 +150,8 @@ def give_up(run: Run) -> None:
 
 
 def _set(repository: Repository, **columns) -> None:
-    Repository.objects.filter(pk=repository.pk).update(**columns)
+    """Whatever changed it, the collector looks at once."""
+    Repository.objects.filter(pk=repository.pk).update(**columns, collect_at=None)
 
 
 def _refuse_others(actor, right: str) -> None:

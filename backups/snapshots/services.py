@@ -8,6 +8,7 @@ from django.utils import timezone
 from backups.access import Denied, may
 from backups.audit import act
 from backups.audit.acts import Act
+from backups.clusters import leases
 from backups.clusters.models import Purpose
 from backups.gateways.elasticsearch import datemath
 from backups.gateways.elasticsearch.indices import IndexFacts
@@ -185,6 +186,8 @@ def record_after(snapshot: Snapshot, facts: dict[str, IndexFacts]) -> None:
 def record_end(a: Act, snapshot: Snapshot, found, judged: verdict.Verdict, bytes_new: int | None) -> None:
     """Write what was read back. ``found`` are the SnapshotFacts."""
     now = timezone.now()
+    # The repository before its snapshots, as the collector does: in another order they lock each other out.
+    leases.soon(Repository.objects.filter(pk=snapshot.repository_id))
     Snapshot.objects.filter(pk=snapshot.pk).update(
         state=judged.state,
         uuid=found.uuid,
@@ -226,6 +229,12 @@ def _take_name(repository, name, profile, run, **options) -> Snapshot:
 def _refuse_bad_start(repository: Repository, name: str, patterns: list[str]) -> None:
     if repository.state != RepositoryState.REGISTERED:
         raise SnapshotError(f"Repository {repository.name} is not registered. Register it first.", "repository")
+    if repository.is_readonly:
+        raise SnapshotError(
+            f"{repository.name} is registered as read-only on {repository.cluster}, so no snapshot can go there. "
+            "Choose another repository.",
+            "repository",
+        )
     if not patterns:
         raise SnapshotError(
             "Say which indices to protect. An empty list would mean all of them to the cluster.", "patterns"

@@ -20,6 +20,7 @@ from backups.runs.models import Effect, Level, RunState
 
 from . import cancelling, services, troubles
 from .models import Snapshot, SnapshotState
+from .ownership import ours
 from .verdict import judge
 
 FOLLOW_WAITS = (0, 0.5, 0.5, 1)
@@ -53,7 +54,7 @@ def prepare(turn: Turn):
     if not facts:
         wanted = ", ".join(turn.run.params["patterns"])
         return troubles.failed(turn, snapshot, f"No index matches {wanted}. Nothing was made. Check the patterns.")
-    if found and not _ours(snapshot, found):
+    if found and not ours(snapshot, found):
         return troubles.taken(turn, snapshot)
     documents = sum(index.documents or 0 for index in facts.values())
     turn.log(f"{len(facts)} indices with {documents:,} documents: {', '.join(sorted(facts))}")
@@ -74,7 +75,7 @@ def create(turn: Turn):
     if found is None:
         lost = "lost_at" in turn.memory
         return troubles.not_found_yet(turn, snapshot) if lost else _send(turn, snapshot, client)
-    if not _ours(snapshot, found):
+    if not ours(snapshot, found):
         return troubles.taken(turn, snapshot)
     turn.log("The snapshot is there already, made by this run: it is adopted.", Level.DONE)
     return _started(turn, snapshot)
@@ -88,7 +89,7 @@ def follow(turn: Turn):
         found = es.get(client, snapshot.repository.name, snapshot.name)
         if found is None:
             return troubles.vanished(turn, snapshot)
-        if not _ours(snapshot, found):
+        if not ours(snapshot, found):
             return troubles.replaced(turn, snapshot)
         if cancelling.is_going(turn, found):
             return cancelling.wait_until_gone(turn)
@@ -118,7 +119,7 @@ def verify(turn: Turn):
         return troubles.no_answer(turn, snapshot, error)
     if found is None:
         return troubles.vanished(turn, snapshot)
-    if not _ours(snapshot, found):
+    if not ours(snapshot, found):
         return troubles.replaced(turn, snapshot)
     judged = judge(found, names)
     good = judged.state == SnapshotState.VERIFIED
@@ -198,16 +199,6 @@ def _started(turn: Turn, snapshot: Snapshot):
     turn.forget("silent_since", "busy_since")
     turn.write(lambda a: services.set_state(snapshot, SnapshotState.RUNNING, started_at=snapshot.sent_at))
     return Next(snapshot.name)
-
-
-def _ours(snapshot: Snapshot, found: es.SnapshotFacts) -> bool:
-    """Whether this run made what was found. Servers without metadata leave only the time and the indices."""
-    if capabilities_of(snapshot.repository.cluster).metadata:
-        return found.metadata.get("run_id") == snapshot.run.key
-    if snapshot.sent_at is None or found.started_at is None:
-        return False
-    asked = set(snapshot.indices.values_list("name", flat=True))
-    return found.started_at >= snapshot.sent_at - troubles.CLOCKS_DIFFER and set(found.indices) == asked
 
 
 def _last_progress(client, snapshot: Snapshot, found: es.SnapshotFacts) -> es.Progress | None:

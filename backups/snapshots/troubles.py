@@ -27,7 +27,6 @@ LOST_FOR = timedelta(seconds=120)
 BUSY_FOR = timedelta(hours=2)
 BUSY = "concurrent_snapshot_execution_exception"
 
-CLOCKS_DIFFER = timedelta(seconds=2)
 AGAIN_AFTER = 2
 
 

@@ -11,7 +11,7 @@ from backups.runs import services as runs
 from backups.runs.models import CHECK
 from backups.snapshots import steps as snapshots
 
-from . import failures
+from . import collecting, failures
 from .checks import look
 
 KINDS: dict[str, Kind] = {
@@ -39,6 +39,7 @@ _watch = watch.Watch()
 PERIODIC = (
     Periodic("checkpoint", 1, checkpoints.make_checkpoint, checkpoints.checkpoint_due),
     Periodic("verification", 5, _watch.look, _watch.due),
+    Periodic("collectors", 1, collecting.ring_due_collectors),
     Periodic("old checks", 600, runs.remove_old_checks),
     Periodic("old sign-in tries", 600, sign_in.remove_old_tries),
     Periodic("old sessions", 3600, sessions.remove_old_sessions),

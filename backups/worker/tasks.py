@@ -8,7 +8,7 @@ from django_q.brokers import get_broker
 from backups.audit.origin import origin_context
 from backups.runs import advance
 
-from . import pulse
+from . import collecting, pulse
 from .kinds import KINDS
 
 BUDGET_SECONDS = 5
@@ -30,3 +30,17 @@ def look_at_run(run_id: int) -> None:
 def beat() -> None:
     """A task that proves that this host's queue still hands out tasks; the supervisor looks at the file's time."""
     pulse.touch(pulse.TASK)
+
+
+def collect_cluster(pk: int, fence: int) -> None:
+    """Refresh a cluster under a lease that the ticker claimed."""
+    pulse.touch(pulse.TASK)
+    with origin_context(command="collector", host=settings.WORKER_HOST):
+        collecting.collect_cluster(pk, fence)
+
+
+def collect_repository(pk: int, fence: int) -> None:
+    """Refresh a repository under a lease that the ticker claimed."""
+    pulse.touch(pulse.TASK)
+    with origin_context(command="collector", host=settings.WORKER_HOST):
+        collecting.collect_repository(pk, fence)

@@ -62,10 +62,20 @@ def list_indices(client: Client) -> tuple[Index, ...]:
     return tuple(_index(name, metadata[name], stats.get(name), colours.get(name, "")) for name in sorted(metadata))
 
 
+def summary(client: Client) -> dict:
+    """How many indices there are, and documents and bytes of their primary shards where the cluster says so."""
+    found = _stats(client, (), "indices", NUMBERS)
+    numbers = [_documents_and_bytes("open", stats) for stats in found.values()]
+    documents, size = (
+        (sum(number or 0 for number in column) for column in zip(*numbers, strict=True)) if numbers else (0, 0)
+    )
+    return {"number": len(found), "documents": documents, "bytes": size}
+
+
 def facts(client: Client, names: Sequence[str]) -> dict[str, IndexFacts]:
     """The facts of these indices (exact names). One that is gone is missing from the answer."""
     found: dict[str, IndexFacts] = {}
-    for chunk in _chunks(names):
+    for chunk in chunks(names):
         found |= _facts(client, chunk)
     return found
 
@@ -171,7 +181,7 @@ def _part(names: Sequence[str]) -> tuple[str, ...]:
     return (",".join(names),) if names else ()
 
 
-def _chunks(names: Iterable[str]) -> Iterator[tuple[str, ...]]:
+def chunks(names: Iterable[str]) -> Iterator[tuple[str, ...]]:
     """As many names at a time as a request line takes."""
     chunk: list[str] = []
     length = 0

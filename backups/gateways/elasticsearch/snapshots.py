@@ -5,6 +5,7 @@ that it cannot find again, an empty list for "everything", and a wildcard delete
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +15,7 @@ from .call import Call
 from .capabilities import Capabilities
 from .client import Client
 from .datemath import check_name
-from .errors import NotFound, Refused
+from .errors import GatewayError, NotFound, Refused
 
 MADE_BY = "cybersift"
 
@@ -114,6 +115,44 @@ def get(client: Client, repository: str, name: str) -> SnapshotFacts | None:
     return _facts(call, found[0])
 
 
+@dataclass(frozen=True)
+class Listed:
+    """A snapshot as the cheap list has it. Its state says nothing about its files: those are not read for it."""
+
+    name: str
+    uuid: str
+    state: str
+    indices: tuple[str, ...]
+
+
+def list_snapshots(client: Client, repository: str) -> tuple[Listed, ...]:
+    """Every snapshot that the repository's own index names. Servers before 7.3 leave out those without an index. An
+    entry that is not understood is left out."""
+    call = Call("GET", ("_snapshot", _exact(repository), "_all"), {"verbose": False})
+    found = need(call, client.send(call), "snapshots", list)
+    return tuple(_listed(one) for one in found if isinstance(one, dict) and isinstance(one.get("snapshot"), str))
+
+
+def details(client: Client, repository: str, names: Sequence[str]) -> dict[str, SnapshotFacts]:
+    """What the repository can read of these. A name that is missing from the answer may be damaged or gone: ``get``
+    tells which. An entry that is not understood is left out too."""
+    call = Call("GET", ("_snapshot", _exact(repository), ",".join(map(_exact, names))), {"ignore_unavailable": True})
+    found = {}
+    for one in need(call, client.send(call), "snapshots", list):
+        with suppress(GatewayError, KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError):
+            facts = _facts(call, one)
+            found[facts.name] = facts
+    return found
+
+
+def is_exact(name: str) -> bool:
+    """Whether a request can name this snapshot and no other."""
+    try:
+        return bool(_exact(name)) and name not in (".", "..")
+    except ValueError:
+        return False
+
+
 def progress(client: Client, repository: str, name: str) -> Progress | None:
     """How far it is, or None when it does not exist. Ask for running ones only: for a finished one the server
     reads a file for every shard."""
@@ -187,6 +226,12 @@ def _facts(call: Call, found: dict) -> SnapshotFacts:
         failures=tuple(_failure(failure) for failure in found.get("failures") or ()),
         metadata=found.get("metadata") or {},
     )
+
+
+def _listed(found: dict) -> Listed:
+    indices = found.get("indices")
+    names = tuple(sorted({name for name in indices if isinstance(name, str)})) if isinstance(indices, list) else ()
+    return Listed(found["snapshot"], str(found.get("uuid") or ""), str(found.get("state") or "").upper(), names)
 
 
 def _failure(failure: dict) -> ShardFailure:

@@ -1,0 +1,295 @@
+"""Refreshes our rows of one repository's snapshots: found, adopted, damaged, gone.
+
+The cheap list says which there are; details are read only of what is new or changed, and of a rotating slice of the
+rest. At most CALLS calls a refresh; what is left makes the repository due again at once. A snapshot with a run of
+ours at work is left to that run. Rows are read before the list: one that was made in
+between is not called gone.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from backups.audit import act
+from backups.audit.acts import Act
+from backups.clusters import leases
+from backups.clusters.collector import CALL_SECONDS
+from backups.clusters.connection import capabilities_of, open_client
+from backups.clusters.models import ClusterState, Purpose
+from backups.gateways.elasticsearch import snapshots as es
+from backups.gateways.elasticsearch.errors import Answered, GatewayError, NotElasticsearch, NotFound, Refused
+from backups.gateways.elasticsearch.indices import chunks
+from backups.repositories.models import Repository
+
+from .compare import Known, Work, compare, state_of
+from .models import HOLDS_NAME, Snapshot, SnapshotIndex, SnapshotState
+from .ownership import ours
+from .verdict import judge
+
+CALLS = 10
+AT_A_TIME = 100
+NAMED = 20
+
+# So long after its run a snapshot that nobody has seen is called failed: no call of ours is on its way any more.
+NEVER_CAME_AFTER = timedelta(minutes=10)
+
+UNREADABLE = (
+    "The repository lists this snapshot, but its files cannot be read. Somebody removed them, or the storage is "
+    "damaged. It cannot be restored; look at the storage."
+)
+ODD = "Made by somebody else. What the cluster says of it was not understood, so nothing more is known."
+GONE = "The repository does not list this snapshot any more. It was deleted, or the folder is not the one it was."
+NEVER_CAME = "The repository does not have it. The name is free again."
+
+
+@dataclass
+class Read:
+    """What the calls of one refresh brought. ``unread``: not asked yet, for want of calls."""
+
+    facts: dict[str, es.SnapshotFacts] = field(default_factory=dict)
+    damaged: set[str] = field(default_factory=set)
+    odd: set[str] = field(default_factory=set)
+    absent: set[str] = field(default_factory=set)
+    unread: bool = False
+    calls: int = 1
+
+
+def collect(pk: int, fence: int) -> None:
+    """One refresh under a lease that was claimed. A late one writes nothing."""
+    repository = Repository.objects.select_related("cluster").filter(pk=pk, collect_fence=fence).first()
+    if repository is None:
+        return
+    rows = _rows(repository)
+    try:
+        client = open_client(repository.cluster, Purpose.EVERYDAY, patience=CALL_SECONDS)
+        listed = es.list_snapshots(client, repository.name)
+        work = compare(listed, rows)
+        read = _read(client, repository, work)
+    except GatewayError as error:
+        _failed(repository, fence, error)
+        return
+    _record(repository, fence, work, read)
+
+
+def _rows(repository: Repository) -> list[Known]:
+    """Rows that say or may mean that a snapshot is there."""
+    columns = ("pk", "name", "uuid", "state", "read_at", "run_id", "run__ended_at")
+    held = repository.snapshots.filter(state__in=HOLDS_NAME) | repository.snapshots.filter(
+        state=SnapshotState.FAILED
+    ).exclude(uuid="")
+    return [
+        Known(pk, name, uuid, state, read_at, busy=run is not None and ended is None)
+        for pk, name, uuid, state, read_at, run, ended in held.order_by("pk").values_list(*columns)
+    ]
+
+
+def _read(client, repository: Repository, work: Work) -> Read:
+    """The details that are due, then by itself each name that was left out of the answer."""
+    read = Read(odd={one.name for one in work.new if not es.is_exact(one.name)})
+    broken = {row.name for row, _ in work.read if row.state == SnapshotState.DAMAGED}
+    due = [one.name for one in work.new] + [listed.name for _, listed in work.read]
+    missing: list[str] = []
+    for names in chunks(name for name in due if es.is_exact(name)):
+        if read.calls >= CALLS - 1:
+            read.unread = True
+            break
+        read.calls += 1
+        found = es.details(client, repository.name, names)
+        read.facts |= found
+        read.damaged |= {name for name in names if name not in found and name in broken}
+        missing += [name for name in names if name not in found and name not in broken]
+    if not capabilities_of(repository.cluster).metadata:
+        missing += [row.name for row in work.gone if es.is_exact(row.name)]
+    for name in missing:
+        if read.calls >= CALLS:
+            read.unread = True
+            break
+        read.calls += 1
+        _ask_alone(client, repository, name, read)
+    return read
+
+
+def _ask_alone(client, repository: Repository, name: str, read: Read) -> None:
+    """Damaged, gone, or not understood: the last says nothing, and hides nothing else."""
+    try:
+        found = es.get(client, repository.name, name)
+    except Refused as error:
+        if error.passes:
+            raise
+        read.damaged.add(name)
+    except NotElasticsearch:
+        read.odd.add(name)
+    else:
+        if found is None:
+            read.absent.add(name)
+        else:
+            read.facts[name] = found
+
+
+def _record(repository: Repository, fence: int, work: Work, read: Read) -> None:
+    """Short transactions, each only while the fence is ours."""
+    told: dict[str, list[str]] = {"found": [], "missing": [], "damaged": []}
+    jobs = [(_gone, row) for row in _surely_gone(repository, work, read)]
+    jobs += [(_reread, row) for row, _ in work.read if row.name in read.facts or row.name in read.damaged]
+    known = {*read.facts, *read.damaged, *read.odd}
+    jobs += [(_new, one) for one in work.new if one.name in known]
+    for start in range(0, len(jobs), AT_A_TIME):
+        with act(None) as a:
+            if not leases.still_mine(Repository.objects, repository.pk, fence):
+                return
+            for job, subject in jobs[start : start + AT_A_TIME]:
+                job(a, repository, subject, read, told)
+            _tell(a, repository, told)
+    wait = 0 if read.unread else settings.COLLECT_SECONDS
+    columns = {"failures": 0, "failing_since": None, "collect_message": "", "collect_detail": ""}
+    leases.still_mine(
+        Repository.objects,
+        repository.pk,
+        fence,
+        **columns | leases.done(wait) | {"collected_at": timezone.now()},
+    )
+
+
+def _surely_gone(repository: Repository, work: Work, read: Read) -> Iterable[Known]:
+    """Rows that the list does not have. Old servers leave some out of it, so those were asked for one by one."""
+    if capabilities_of(repository.cluster).metadata:
+        return work.gone
+    return [row for row in work.gone if row.name in read.absent or row.name in read.facts]
+
+
+def _gone(a: Act, repository: Repository, row: Known, read: Read, told: dict) -> None:
+    snapshot = _locked(row)
+    if snapshot is None:
+        return
+    if (found := read.facts.get(row.name)) and (_is_this(snapshot, found)):
+        _adopt(a, snapshot, found)
+        return
+    if row.state in (SnapshotState.UNKNOWN, SnapshotState.WANTED) or (snapshot.run_id and not row.uuid):
+        ended = snapshot.run.ended_at if snapshot.run_id else None
+        if ended is None or timezone.now() - ended > NEVER_CAME_AFTER:
+            _set(snapshot, state=SnapshotState.FAILED, message=NEVER_CAME)
+        return
+    _set(snapshot, state=SnapshotState.MISSING, message=GONE)
+    told["missing"].append(row.name)
+
+
+def _reread(a: Act, repository: Repository, row: Known, read: Read, told: dict) -> None:
+    snapshot = _locked(row)
+    if snapshot is None:
+        return
+    found = read.facts.get(row.name)
+    if found is None:
+        if row.state != SnapshotState.DAMAGED:
+            told["damaged"].append(row.name)
+        _set(snapshot, state=SnapshotState.DAMAGED, message=UNREADABLE)
+    elif row.state in (SnapshotState.RUNNING, SnapshotState.DAMAGED, SnapshotState.UNKNOWN):
+        _adopt(a, snapshot, found)
+    else:
+        _set(snapshot)
+
+
+def _new(a: Act, repository: Repository, listed: es.Listed, read: Read, told: dict) -> None:
+    """A name that no row claims: one of ours that was given up, one that came back, or somebody else's."""
+    found = read.facts.get(listed.name)
+    earlier = _earlier(repository, listed, found)
+    try:
+        with transaction.atomic():
+            if earlier:
+                _adopt(a, earlier, found)
+            else:
+                _add(repository, listed, found, odd=listed.name in read.odd)
+                told["damaged" if listed.name in read.damaged else "found"].append(listed.name)
+    except IntegrityError:
+        return  # a run has taken the name this very moment: looked at again next time
+
+
+def _earlier(repository: Repository, listed: es.Listed, found: es.SnapshotFacts | None) -> Snapshot | None:
+    if found is None:
+        return None
+    rows = Snapshot.objects.filter(repository=repository, name=listed.name).select_related(
+        "repository__cluster", "run"
+    )
+    over = rows.exclude(run__isnull=False, run__ended_at=None).order_by("-pk")
+    return next((row for row in over if _is_this(row, found)), None)
+
+
+def _is_this(snapshot: Snapshot, found: es.SnapshotFacts) -> bool:
+    if snapshot.uuid:
+        return snapshot.uuid == found.uuid
+    return snapshot.run_id is not None and ours(snapshot, found)
+
+
+def _adopt(a: Act, snapshot: Snapshot, found: es.SnapshotFacts) -> None:
+    """The row says from now on what the repository has. One of ours is judged against what was asked for."""
+    if snapshot.run_id and found.over:
+        judged = judge(found, list(snapshot.indices.values_list("name", flat=True)))
+        state, message = judged.state, judged.sentence
+    else:
+        state, message = state_of(found)
+    verified = timezone.now() if state == SnapshotState.VERIFIED else None
+    _set(snapshot, **_facts(found) | {"state": state, "message": message, "verified_at": verified})
+    if snapshot.run_id and not snapshot.uuid:
+        a.record("snapshot.adopted", snapshot, change={"state": str(state)}, run=snapshot.run_id)
+
+
+def _add(repository: Repository, listed: es.Listed, found: es.SnapshotFacts | None, *, odd: bool) -> None:
+    columns = _facts(found) if found else {"uuid": listed.uuid[:40]}
+    unread = (SnapshotState.UNKNOWN, ODD) if odd else (SnapshotState.DAMAGED, UNREADABLE)
+    state, message = state_of(found) if found else unread
+    columns |= {"state": state, "message": message, "read_at": timezone.now()}
+    snapshot = Snapshot.objects.create(repository=repository, name=listed.name[:255], **columns)
+    names = set(found.indices if found else listed.indices)
+    SnapshotIndex.objects.bulk_create(SnapshotIndex(snapshot=snapshot, name=name[:255]) for name in sorted(names))
+
+
+def _facts(found: es.SnapshotFacts) -> dict:
+    columns = {"uuid": found.uuid[:40], "started_at": found.started_at}
+    columns |= {"ended_at": found.ended_at if found.over else None}
+    columns |= {"shards_total": found.shards_total, "shards_failed": found.shards_failed}
+    return columns | {"failures": [f"{f.index} shard {f.shard}: {f.reason}" for f in found.failures]}
+
+
+def _locked(row: Known) -> Snapshot | None:
+    """The row if it is still as it was before the calls."""
+    rows = Snapshot.objects.filter(pk=row.pk, state=row.state, uuid=row.uuid)
+    return rows.select_related("repository__cluster", "run").first() if rows.update(uuid=row.uuid) else None
+
+
+def _set(snapshot: Snapshot, **columns) -> None:
+    Snapshot.objects.filter(pk=snapshot.pk).update(read_at=timezone.now(), **columns)
+
+
+def _tell(a: Act, repository: Repository, told: dict[str, list[str]]) -> None:
+    for what, names in told.items():
+        if names:
+            outcome = "success" if what == "found" else "failure"
+            change = {"number": len(names), "names": names[:NAMED]}
+            a.record(f"snapshots.{what}", repository, outcome=outcome, change=change)
+            names.clear()
+
+
+def _failed(repository: Repository, fence: int, error: GatewayError) -> None:
+    """The rows stay as they are; since when they are old is shown. A cluster that is away says so itself."""
+    failures = repository.failures + 1
+    wait = leases.wait_for_repository(failures) if isinstance(error, Answered) else settings.COLLECT_SECONDS
+    if isinstance(error, NotFound):
+        wait = settings.COLLECT_SECONDS
+    leases.still_mine(
+        Repository.objects,
+        repository.pk,
+        fence,
+        failures=failures,
+        failing_since=repository.failing_since or timezone.now(),
+        collect_message=error.message,
+        collect_detail=error.detail,
+        **leases.done(wait),
+    )
+
+
+def answering(repositories):
+    """Those that can be asked now: registered, on a cluster that answers."""
+    return repositories.filter(state="registered", cluster__state=ClusterState.GOOD)

@@ -1,0 +1,192 @@
+"""One refresh of a repository's snapshots, on the fake server."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from backups.audit.models import AuditEntry
+from backups.clusters import leases
+from backups.repositories.models import Repository
+from backups.runs.models import Run
+from backups.snapshots import collector
+from backups.snapshots.models import Snapshot
+from tests.factories import connected_cluster, registered_repository
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def repository(fake_elasticsearch):
+    fake_elasticsearch.add_index("logs", 10, primaries=2)
+    fake_elasticsearch.add_repository("nightly")
+    return registered_repository(connected_cluster(fake_elasticsearch))
+
+
+def refresh(repository: Repository) -> Repository:
+    Repository.objects.filter(pk=repository.pk).update(collect_at=None)
+    collector.collect(repository.pk, leases.claim(Repository.objects, repository.pk))
+    repository.refresh_from_db()
+    return repository
+
+
+def states() -> dict[str, str]:
+    return dict(Snapshot.objects.order_by("pk").values_list("name", "state"))
+
+
+def entries(action: str) -> int:
+    return AuditEntry.objects.filter(action=action).count()
+
+
+def test_snapshots_of_others_are_found_once(repository, fake_elasticsearch):
+    for name in ("one", "two"):
+        fake_elasticsearch.add_snapshot("nightly", name, ("logs",))
+
+    refresh(repository)
+    refresh(repository)
+
+    assert states() == {"one": "found", "two": "found"}
+    found = Snapshot.objects.get(name="one")
+    assert [index.name for index in found.indices.all()] == ["logs"]
+    assert found.verified_at is None
+    assert entries("snapshots.found") == 1
+    assert repository.collected_at and not repository.collect_message
+
+
+def test_a_vanished_one_is_missing_and_comes_back(repository, fake_elasticsearch):
+    kept = fake_elasticsearch.add_snapshot("nightly", "one", ("logs",))
+    refresh(repository)
+    del fake_elasticsearch.repositories["nightly"].snapshots["one"]
+
+    refresh(repository)
+    assert states() == {"one": "missing"}
+    assert entries("snapshots.missing") == 1
+
+    fake_elasticsearch.repositories["nightly"].snapshots["one"] = kept
+    refresh(repository)
+    assert states() == {"one": "found"}
+    assert Snapshot.objects.count() == 1
+
+
+def test_a_damaged_one_hides_no_other(repository, fake_elasticsearch):
+    for name in ("one", "two", "three"):
+        fake_elasticsearch.add_snapshot("nightly", name, ("logs",))
+    refresh(repository)
+    fake_elasticsearch.damaged.add("two")
+
+    refresh(repository)
+    refresh(repository)
+
+    assert states() == {"one": "found", "two": "damaged", "three": "found"}
+    assert entries("snapshots.damaged") == 1
+    fake_elasticsearch.damaged.clear()
+    assert states()["two"] == "damaged"
+    refresh(repository)
+    assert states()["two"] == "found"
+
+
+def test_another_one_of_the_same_name_is_a_new_one(repository, fake_elasticsearch):
+    fake_elasticsearch.add_snapshot("nightly", "one", ("logs",))
+    refresh(repository)
+    fake_elasticsearch.add_snapshot("nightly", "one", ("logs",))
+
+    refresh(repository)
+
+    assert list(Snapshot.objects.order_by("pk").values_list("state", flat=True)) == ["missing", "found"]
+
+
+def test_a_repository_that_cannot_be_read_keeps_its_rows(repository, fake_elasticsearch):
+    fake_elasticsearch.add_snapshot("nightly", "one", ("logs",))
+    refresh(repository)
+    fake_elasticsearch.disabled.add("nightly")
+
+    failed = refresh(repository)
+
+    assert states() == {"one": "found"}
+    assert "stopped using this repository" in failed.collect_message
+    assert failed.failing_since and failed.failures == 1
+    assert failed.collected_at < failed.failing_since
+
+
+def _row(repository, name: str, *, over: bool, state: str = "unknown") -> Snapshot:
+    ended = timezone.now() - timedelta(hours=1) if over else None
+    run = Run.objects.create(
+        kind="snapshot", key=f"snapshot:{name}", subject=name, state="failed" if over else "running", ended_at=ended
+    )
+    row = Snapshot.objects.create(repository=repository, name=name, run=run, state=state)
+    row.indices.create(name="logs")
+    return row
+
+
+def test_one_of_ours_that_was_given_up_is_adopted_and_judged(repository, fake_elasticsearch):
+    mine = _row(repository, "mine", over=True)
+    fake_elasticsearch.add_snapshot("nightly", "mine", ("logs",), {"run_id": mine.run.key})
+
+    refresh(repository)
+    refresh(repository)
+
+    assert states() == {"mine": "verified"}
+    assert Snapshot.objects.count() == 1
+    assert entries("snapshot.adopted") == 1
+
+
+def test_one_that_never_came_is_failed_and_its_name_free(repository):
+    _row(repository, "mine", over=True)
+
+    refresh(repository)
+
+    assert states() == {"mine": "failed"}
+
+
+def test_one_with_a_run_at_work_is_left_to_it(repository, fake_elasticsearch):
+    mine = _row(repository, "mine", over=False, state="wanted")
+    fake_elasticsearch.add_snapshot("nightly", "mine", ("logs",), {"run_id": mine.run.key})
+
+    refresh(repository)
+
+    assert states() == {"mine": "wanted"}
+
+
+@pytest.mark.db
+def test_only_one_may_claim_and_a_late_one_writes_nothing(repository, fake_elasticsearch):
+    fake_elasticsearch.add_snapshot("nightly", "one", ("logs",))
+    old = leases.claim(Repository.objects, repository.pk)
+    assert leases.claim(Repository.objects, repository.pk) is None
+
+    Repository.objects.update(collect_until=timezone.now() - timedelta(seconds=1))
+    new = leases.claim(Repository.objects, repository.pk)
+    collector.collect(repository.pk, old)
+    assert states() == {}
+
+    collector.collect(repository.pk, new)
+    assert states() == {"one": "found"}
+
+
+@pytest.mark.db
+def test_a_name_that_a_run_takes_meanwhile_is_left_to_it(repository, fake_elasticsearch, monkeypatch):
+    fake_elasticsearch.add_snapshot("nightly", "one", ("logs",))
+    fake_elasticsearch.add_snapshot("nightly", "two", ("logs",))
+    fence = leases.claim(Repository.objects, repository.pk)
+    rows = collector._rows(repository)
+    client = collector.open_client(repository.cluster, "everyday")
+    work = collector.compare(collector.es.list_snapshots(client, "nightly"), rows)
+    read = collector._read(client, repository, work)
+    _row(repository, "one", over=False, state="wanted")
+
+    collector._record(repository, fence, work, read)
+
+    assert states() == {"one": "wanted", "two": "found"}
+
+
+def test_a_refresh_has_at_most_ten_calls_and_goes_on_at_once(repository, fake_elasticsearch):
+    for number in range(400):
+        fake_elasticsearch.add_snapshot("nightly", f"{number:04}-{'x' * 100}", ("logs",))
+    before = len(fake_elasticsearch.requests)
+
+    once = refresh(repository)
+
+    assert len(fake_elasticsearch.requests) - before <= collector.CALLS
+    assert once.collect_at <= timezone.now()
+    refresh(repository)
+    refresh(repository)
+    assert Snapshot.objects.filter(state="found").count() == 400
