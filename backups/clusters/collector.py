@@ -48,12 +48,12 @@ def collect(pk: int, fence: int) -> bool:
 
 def _answered(a: Act, cluster: Cluster, fence: int, contact: Contact, indices: dict) -> None:
     columns = figures(contact) | {"state": ClusterState.GOOD, "message": "", "detail": "", "indices": indices}
-    columns |= leases.done(settings.COLLECT_SECONDS) | {"failures": 0, "failing_since": None}
+    columns |= leases.done(settings.COLLECT_SECONDS) | {"failures": 0, "failing_since": None, "loss_told": False}
     if not leases.still_mine(Cluster.objects, cluster.pk, fence, **columns):
         return
     if cluster.failures:
         leases.soon(cluster.repositories.all())
-    if _was_told(cluster):
+    if cluster.loss_told and cluster.failing_since:
         since = cluster.failing_since.isoformat(timespec="seconds")
         a.record("cluster.returned", cluster, change={"failing since": since})
 
@@ -63,16 +63,10 @@ def _failed(a: Act, cluster: Cluster, fence: int, problem: GatewayError) -> None
     since = cluster.failing_since or now
     refused = isinstance(problem, (BadCredential, Forbidden, NoCredential))
     columns = {"message": problem.message, "detail": problem.detail, "state": ClusterState.BAD, "looked_at": now}
-    columns |= {"failures": failures, "failing_since": since}
+    lasts = now - since >= AWAY_AFTER
+    columns |= {"failures": failures, "failing_since": since, "loss_told": lasts}
     columns |= leases.done(leases.wait_for_cluster(failures, refused=refused))
     if not leases.still_mine(Cluster.objects, cluster.pk, fence, **columns):
         return
-    if now - since >= AWAY_AFTER and not _was_told(cluster):
+    if lasts and not cluster.loss_told:
         a.record("cluster.lost", cluster, outcome="failure", change={"why": problem.message})
-
-
-def _was_told(cluster: Cluster) -> bool:
-    """Whether the last look that failed, as the row has it, was so late that there is an entry of it."""
-    if not cluster.failing_since or not cluster.looked_at:
-        return False
-    return cluster.looked_at - cluster.failing_since >= AWAY_AFTER

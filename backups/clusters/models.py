@@ -44,6 +44,7 @@ class Cluster(Collected):
     health = models.JSONField(default=dict)
     nodes = models.JSONField(default=list)
     indices = models.JSONField(default=dict)
+    loss_told = models.BooleanField(default=False)
     looked_at = models.DateTimeField(null=True)
     answered_at = models.DateTimeField(null=True)
 
@@ -58,6 +59,13 @@ class Cluster(Collected):
 
     def get_absolute_url(self) -> str:
         return reverse("clusters:detail", args=[self.pk])
+
+    @property
+    def tries_every(self) -> int:
+        """Seconds between two tries while it does not answer."""
+        if not self.collect_at or not self.looked_at:
+            return 10
+        return max(1, round((self.collect_at - self.looked_at).total_seconds()))
 
     @property
     def digest(self) -> str:

@@ -44,6 +44,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='cluster',
+            name='loss_told',
+            field=models.BooleanField(default=False),
+        ),
+        migrations.AddField(
+            model_name='cluster',
             name='indices',
             field=models.JSONField(default=dict),
         ),
