@@ -98,6 +98,17 @@ def why_not_restricted(cluster: Cluster) -> str:
     return f"This needs the restricted credential of {cluster}, which is not set."
 
 
+def twins_of(repository: Repository) -> list[Repository]:
+    """Other registered rows that name the same storage: the same uuid anywhere, or the same place on its cluster."""
+    others = Repository.objects.filter(state=RepositoryState.REGISTERED).exclude(pk=repository.pk)
+    same = Q(pk=None)
+    if repository.uuid:
+        same |= Q(uuid=repository.uuid)
+    if repository.location:
+        same |= Q(cluster=repository.cluster_id, type=repository.type, settings__location=repository.location)
+    return list(others.filter(same).select_related("cluster")[:5])
+
+
 def runs_of(repository: Repository):
     """Its registrations and verifications, newest first."""
     kinds = {"kind__in": (REGISTER, VERIFY)}

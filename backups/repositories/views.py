@@ -1,7 +1,7 @@
 """Pages of repositories."""
 
 from django.contrib import messages
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -14,13 +14,20 @@ from . import services
 from .forms import RegisterForm, RepositoryFilters, new_form_key
 from .models import Repository
 
+# Failed ones that never came to be are no snapshots of the repository.
+THERE = Count(
+    "snapshots",
+    filter=Q(snapshots__state__in=("running", "verified", "partial", "found", "damaged"))
+    | Q(snapshots__state="failed") & ~Q(snapshots__uuid=""),
+)
+
 
 @require_GET
 @role_required("pages.read")
 def repository_list(request):
     filters = RepositoryFilters(request)
     chosen = dict(filters.chosen)
-    rows = _repositories().annotate(snapshot_count=Count("snapshots"))
+    rows = _repositories().annotate(snapshot_count=THERE)
     if text := chosen.pop("q", ""):
         rows = rows.filter(name__contains=text)
     context = {
@@ -36,13 +43,14 @@ def repository_list(request):
 @require_GET
 @role_required("pages.read")
 def detail(request, pk: int):
-    repository = get_object_or_404(_repositories().annotate(snapshot_count=Count("snapshots")), pk=pk)
+    repository = get_object_or_404(_repositories().annotate(snapshot_count=THERE), pk=pk)
     context = {
         "repository": repository,
         "may_verify": may(request.user, "repository.verify"),
         "may_manage": may(request.user, "repository.manage"),
         "why_not": services.why_not_restricted(repository.cluster),
         "runs": services.runs_of(repository)[:10],
+        "twins": services.twins_of(repository),
         "raw": may(request.user, "raw.read"),
     }
     return render(request, "backups/repositories/detail.html", context)

@@ -28,8 +28,15 @@ def snapshot_list(request):
     return render(
         request,
         "backups/snapshots/list.html",
-        {"page": page, "filters": filters, "any_profile": any_profile, "filtered": bool(filters.chosen)},
+        {"page": page, "filters": filters, "any_profile": any_profile, "filtered": bool(filters.chosen)}
+        | _refreshed(page),
     )
+
+
+def _refreshed(page) -> dict:
+    """When what the page shows was read: the oldest of its repositories."""
+    moments = [row.repository.collected_at for row in page.rows if row.repository.collected_at]
+    return {"refreshed": min(moments, default=None)}
 
 
 @require_GET
