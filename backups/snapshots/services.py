@@ -112,6 +112,7 @@ def save_profile(*, actor, profile: SnapshotProfile, seen: str = "", reason: str
         raise SnapshotError(str(error), "name_template") from error
     if profile.repository.cluster_id != profile.cluster_id:
         raise SnapshotError(f"Repository {profile.repository.name} is on another cluster.", "repository")
+    _refuse_readonly(profile.repository)
     stored = SnapshotProfile.objects.get(pk=profile.pk) if profile.pk else None
     if stored and stored.digest != seen:
         raise SnapshotError("Someone else changed it. Reload to see their change. Your text is kept below.")
@@ -229,15 +230,19 @@ def _take_name(repository, name, profile, run, **options) -> Snapshot:
 def _refuse_bad_start(repository: Repository, name: str, patterns: list[str]) -> None:
     if repository.state != RepositoryState.REGISTERED:
         raise SnapshotError(f"Repository {repository.name} is not registered. Register it first.", "repository")
+    _refuse_readonly(repository)
+    if not patterns:
+        raise SnapshotError(
+            "Say which indices to protect. An empty list would mean all of them to the cluster.", "patterns"
+        )
+
+
+def _refuse_readonly(repository: Repository) -> None:
     if repository.is_readonly:
         raise SnapshotError(
             f"{repository.name} is registered as read-only on {repository.cluster}, so no snapshot can go there. "
             "Choose another repository.",
             "repository",
-        )
-    if not patterns:
-        raise SnapshotError(
-            "Say which indices to protect. An empty list would mean all of them to the cluster.", "patterns"
         )
 
 

@@ -88,6 +88,14 @@ def test_a_repository_that_is_not_registered_is_refused(cast, repository):
         queue_snapshot(actor=cast["operator"], repository=repository, name="a-1", patterns=["*"])
 
 
+def test_a_read_only_repository_takes_no_snapshot(cast, repository):
+    Repository.objects.update(settings={"location": "/srv/backups/nightly", "readonly": "true"})
+    repository.refresh_from_db()
+
+    with pytest.raises(SnapshotError, match="read-only"):
+        queue_snapshot(actor=cast["operator"], repository=repository, name="a-1", patterns=["*"])
+
+
 @pytest.mark.parametrize("who", ["viewer", "approver", "auditor"])
 def test_others_may_not_start(cast, repository, who):
     with pytest.raises(Denied):
