@@ -37,6 +37,9 @@ NAMED = 20
 # So long after its run a snapshot that nobody has seen is called failed: no call of ours is on its way any more.
 NEVER_CAME_AFTER = timedelta(minutes=10)
 
+# States that reading again may change for the better; of all others only the time of reading is kept.
+UNSURE = (SnapshotState.RUNNING, SnapshotState.DAMAGED, SnapshotState.UNKNOWN)
+
 UNREADABLE = (
     "The repository lists this snapshot, but its files cannot be read. Somebody removed them, or the storage is "
     "damaged. It cannot be restored; look at the storage."
@@ -134,7 +137,9 @@ def _record(repository: Repository, fence: int, work: Work, read: Read) -> None:
     """Short transactions, each only while the fence is ours."""
     told: dict[str, list[str]] = {"found": [], "missing": [], "damaged": []}
     jobs = [(_gone, row) for row in _surely_gone(repository, work, read)]
-    jobs += [(_reread, row) for row, _ in work.read if row.name in read.facts or row.name in read.damaged]
+    seen = [row for row, _ in work.read if row.name in read.facts or row.name in read.damaged]
+    quiet = [row.pk for row in seen if row.name in read.facts and row.state not in UNSURE]
+    jobs += [(_reread, row) for row in seen if row.name in read.damaged or row.state in UNSURE]
     known = {*read.facts, *read.damaged, *read.odd}
     jobs += [(_new, one) for one in work.new if one.name in known]
     for start in range(0, len(jobs), AT_A_TIME):
@@ -146,6 +151,7 @@ def _record(repository: Repository, fence: int, work: Work, read: Read) -> None:
             _tell(a, repository, told)
     wait = 0 if read.unread else settings.COLLECT_SECONDS
     columns = {"failures": 0, "failing_since": None, "collect_message": "", "collect_detail": ""}
+    Snapshot.objects.filter(pk__in=quiet).update(read_at=timezone.now())
     leases.still_mine(
         Repository.objects,
         repository.pk,
@@ -186,10 +192,8 @@ def _reread(a: Act, repository: Repository, row: Known, read: Read, told: dict) 
         if row.state != SnapshotState.DAMAGED:
             told["damaged"].append(row.name)
         _set(snapshot, state=SnapshotState.DAMAGED, message=UNREADABLE)
-    elif row.state in (SnapshotState.RUNNING, SnapshotState.DAMAGED, SnapshotState.UNKNOWN):
-        _adopt(a, snapshot, found)
     else:
-        _set(snapshot)
+        _adopt(a, snapshot, found)
 
 
 def _new(a: Act, repository: Repository, listed: es.Listed, read: Read, told: dict) -> None:
