@@ -14,7 +14,7 @@ from typing import Any
 from django import forms
 from django.http import StreamingHttpResponse
 
-SIZES = (10, 25, 100)
+SIZES = (10, 25, 50, 100)
 CSV_ROWS = 100_000
 
 

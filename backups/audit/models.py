@@ -60,6 +60,7 @@ class AuditEntry(models.Model):
             models.Index(fields=["actor", "-seq"], name="entry_by_actor"),
             models.Index(fields=["action", "-seq"], name="entry_by_action"),
             models.Index(fields=["run", "-seq"], name="entry_by_run"),
+            models.Index(fields=["outcome", "-seq"], name="entry_by_outcome"),
         ]
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 
 from backups.clusters.models import Cluster, Collected
@@ -14,6 +15,19 @@ class RepositoryState(models.TextChoices):
     REGISTERED = "registered", "Registered"
     FAILED = "failed", "Not registered"
     MISSING = "missing", "Missing"
+
+
+# States of snapshots that are in their repository; a failed one is there when the server gave it a uuid.
+THERE = Q(state__in=("running", "verified", "partial", "found", "damaged")) | Q(state="failed") & ~Q(uuid="")
+
+
+class RepositoryQuerySet(models.QuerySet):
+    def with_snapshot_count(self) -> models.QuerySet:
+        # For each repository by the index on its snapshots; a join would sort all snapshots first.
+        snapshots = self.model._meta.get_field("snapshots").related_model.objects
+        mine = snapshots.filter(THERE, repository=models.OuterRef("pk")).order_by().values("repository")
+        count = models.Subquery(mine.annotate(count=models.Count("pk")).values("count"))
+        return self.annotate(snapshot_count=Coalesce(count, 0))
 
 
 class Repository(Collected):
@@ -34,6 +48,8 @@ class Repository(Collected):
     collected_at = models.DateTimeField(null=True)
     collect_message = models.TextField(blank=True)
     collect_detail = models.TextField(blank=True)
+
+    objects = RepositoryQuerySet.as_manager()
 
     class Meta:
         ordering = ["cluster__name", "name"]

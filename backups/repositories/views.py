@@ -1,7 +1,6 @@
 """Pages of repositories."""
 
 from django.contrib import messages
-from django.db.models import Count, Q
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -14,20 +13,13 @@ from . import services
 from .forms import RegisterForm, RepositoryFilters, new_form_key
 from .models import Repository
 
-# Failed ones that never came to be are no snapshots of the repository.
-THERE = Count(
-    "snapshots",
-    filter=Q(snapshots__state__in=("running", "verified", "partial", "found", "damaged"))
-    | Q(snapshots__state="failed") & ~Q(snapshots__uuid=""),
-)
-
 
 @require_GET
 @role_required("pages.read")
 def repository_list(request):
     filters = RepositoryFilters(request)
     chosen = dict(filters.chosen)
-    rows = _repositories().annotate(snapshot_count=THERE)
+    rows = _repositories().with_snapshot_count()
     if text := chosen.pop("q", ""):
         rows = rows.filter(name__contains=text)
     context = {
@@ -43,7 +35,7 @@ def repository_list(request):
 @require_GET
 @role_required("pages.read")
 def detail(request, pk: int):
-    repository = get_object_or_404(_repositories().annotate(snapshot_count=THERE), pk=pk)
+    repository = get_object_or_404(_repositories().with_snapshot_count(), pk=pk)
     context = {
         "repository": repository,
         "may_verify": may(request.user, "repository.verify"),

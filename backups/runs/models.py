@@ -66,7 +66,9 @@ class Run(models.Model):
     subject_url = models.CharField(max_length=300, blank=True)
     params = models.JSONField(default=dict)
     result = models.JSONField(default=dict)
-    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     reason = models.TextField(blank=True)
     host = models.CharField(max_length=255, blank=True)
 
@@ -107,6 +109,7 @@ class Run(models.Model):
             models.Index(fields=["kind", "-id"], name="run_by_kind"),
             models.Index(fields=["state", "-id"], name="run_by_state"),
             models.Index(fields=["-ended_at", "state"], name="run_by_end"),
+            models.Index(fields=["actor", "-id"], name="run_by_actor"),
         ]
 
     def __str__(self) -> str:

@@ -5,6 +5,7 @@ import json
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 
 from backups.clusters.models import Cluster
@@ -15,6 +16,14 @@ from backups.runs.models import Run
 def default_patterns() -> list[str]:
     """Everything but the indices whose names begin with a dot: those belong to the server."""
     return ["*", "-.*"]
+
+
+class ProfileQuerySet(models.QuerySet):
+    def with_last_good(self) -> models.QuerySet:
+        """``last_good_at``: when its newest verified snapshot began."""
+        good = Snapshot.objects.filter(profile=models.OuterRef("pk"), state=SnapshotState.VERIFIED)
+        newest = good.order_by("-started_at").values("started_at")[:1]
+        return self.annotate(last_good_at=models.Subquery(newest))
 
 
 class SnapshotProfile(models.Model):
@@ -28,6 +37,8 @@ class SnapshotProfile(models.Model):
     global_state = models.BooleanField(default=False)
     partial = models.BooleanField(default=False)
     time_field = models.CharField(max_length=200, default="@timestamp")
+
+    objects = ProfileQuerySet.as_manager()
 
     class Meta:
         ordering = ["cluster__name", "name"]
@@ -82,7 +93,10 @@ HOLDS_NAME = (
 
 class SnapshotQuerySet(models.QuerySet):
     def with_index_count(self) -> models.QuerySet:
-        return self.annotate(index_count=models.Count("indices"))
+        # A subquery for each row that is shown: a join would count the indices of all snapshots first.
+        mine = SnapshotIndex.objects.filter(snapshot=models.OuterRef("pk")).order_by().values("snapshot")
+        count = models.Subquery(mine.annotate(count=models.Count("pk")).values("count"))
+        return self.annotate(index_count=Coalesce(count, 0))
 
 
 class Snapshot(models.Model):
@@ -123,6 +137,9 @@ class Snapshot(models.Model):
         indexes = [
             models.Index(fields=["profile", "state", "-started_at"], name="snapshot_by_profile"),
             models.Index(fields=["repository", "read_at"], name="snapshot_by_read"),
+            models.Index(fields=["profile", "-id"], name="snapshot_of_profile"),
+            models.Index(fields=["repository", "-id"], name="snapshot_of_repository"),
+            models.Index(fields=["state", "-id"], name="snapshot_by_state"),
         ]
 
     def __str__(self) -> str:

@@ -132,7 +132,7 @@ def preview(request):
 @require_GET
 @role_required("pages.read")
 def profiles(request):
-    page = paginate(request, _profiles())
+    page = paginate(request, _profiles().with_last_good())
     return render(request, "backups/snapshots/profiles.html", {"page": page})
 
 

@@ -86,7 +86,7 @@ def test_an_empty_list_is_an_empty_page():
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_the_size_is_one_of_three_and_remembered(page, size):
+def test_the_size_is_one_of_a_few_and_remembered(page, size):
     session = {}
 
     assert page(session, size=size).size == size
