@@ -102,7 +102,7 @@ def grows(line: str, sql: str, plan: list[str]) -> bool:
     if line.startswith("USE TEMP B-TREE"):
         outer = re.findall(r'FROM "(\w+)"', sql)[-1]
         return outer in LONG and ACTIVE not in sql  # runs that are queued or at work are few
-    by_key = re.match(r"SCAN (\w+)|SEARCH (\w+) USING INTEGER PRIMARY KEY \(rowid[<>]", line)
+    by_key = re.match(r"SCAN (\w+)|SEARCH (\w+) USING .*\((?:rowid|seq)[<>]", line)
     if not by_key or (by_key[1] or by_key[2]) not in LONG:
         return False
     # In the order of the key it stops after a page, unless it looks for rows that are rare.
