@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
+from backups.access import may
+from backups.audit.models import AuditEntry
 from backups.clusters.models import Cluster, ClusterState
 from backups.repositories.models import Repository, RepositoryState
 from backups.runs import words
@@ -17,6 +20,8 @@ from backups.snapshots.models import Snapshot, SnapshotProfile, SnapshotState
 LATELY = timedelta(hours=24)
 SHOWN = 10
 ROWS = 50
+LANE = 14
+ACTIVITY = 5
 FAILED = (RunState.FAILED, RunState.PARTIAL)
 
 
@@ -35,7 +40,8 @@ class Trouble:
 class Overview:
     """Each fact is asked for once, when a template wants it."""
 
-    def __init__(self) -> None:
+    def __init__(self, user) -> None:
+        self.user = user
         self.since = timezone.now() - LATELY
 
     @cached_property
@@ -48,17 +54,21 @@ class Overview:
 
     @cached_property
     def failed(self) -> list[Run]:
-        """What failed or ended partial lately, newest first."""
+        """What failed or ended partial lately and was not made good since, newest first."""
         # Said by what it is not: SQLite would else collect every failed run of all times by its state.
         ended = self._ended().exclude(state__in=[state for state in TERMINAL if state not in FAILED])
+        ended = ended.filter(Q(effect=Effect.UNKNOWN) | ~_made_good())
         return _with_words(ended.select_related("actor").order_by("-ended_at")[:SHOWN])
 
     @cached_property
     def ended(self) -> dict[str, int]:
-        """How many runs ended lately: ``good``, ``failed`` (or partial) and ``all``."""
+        """How many runs ended lately: ``good``, ``failed`` (or partial), ``partial`` and ``all``."""
         good, failed = Q(state=RunState.SUCCEEDED), Q(state__in=FAILED)
         return self._ended().aggregate(
-            good=Count("pk", filter=good), failed=Count("pk", filter=failed), all=Count("pk")
+            good=Count("pk", filter=good),
+            failed=Count("pk", filter=failed),
+            partial=Count("pk", filter=Q(state=RunState.PARTIAL)),
+            all=Count("pk"),
         )
 
     def _ended(self) -> QuerySet:
@@ -66,16 +76,28 @@ class Overview:
 
     @cached_property
     def profiles(self) -> list[SnapshotProfile]:
-        """With ``last_state``, ``last_good_at`` and ``last_good_pk`` of their snapshots."""
+        """With ``last_good_at`` and ``last_good_pk`` of their snapshots, and ``lane``: the states of the last ones,
+        oldest first."""
         last = Snapshot.objects.filter(profile=OuterRef("pk")).order_by("-pk")
         good = Snapshot.objects.filter(profile=OuterRef("pk"), state=SnapshotState.VERIFIED).order_by("-started_at")
-        return list(
+        profiles = list(
             SnapshotProfile.objects.select_related("cluster", "repository").annotate(
-                last_state=Subquery(last.values("state")[:1]),
+                lane_from=Subquery(last.values("pk")[LANE - 1 : LANE]),
                 last_good_at=Subquery(good.values("started_at")[:1]),
                 last_good_pk=Subquery(good.values("pk")[:1]),
             )[:ROWS]
         )
+        _give_lanes(profiles)
+        return profiles
+
+    @cached_property
+    def activity(self) -> list[AuditEntry]:
+        """The newest entries that this person may see."""
+        return list(AuditEntry.objects.visible_to(self.user).order_by("-seq")[:ACTIVITY])
+
+    @property
+    def sees_activity(self) -> bool:
+        return may(self.user, "entry.read_own")
 
     @cached_property
     def clusters(self) -> list[Cluster]:
@@ -126,6 +148,28 @@ class Overview:
         ended = "-".join(map(str, self.ended.values()))
         active = ".".join(f"{run.pk}-{run.version}" for run in self.running)
         return f"{minute}.{int(self.worker_alive)}.{ended}.{active}"
+
+
+def _made_good() -> Q:
+    """Whether the same succeeded later: the same act on the same thing, or another snapshot of the same profile."""
+    again = Run.objects.filter(
+        kind=OuterRef("kind"), subject=OuterRef("subject"), state=RunState.SUCCEEDED, pk__gt=OuterRef("pk")
+    )
+    newer = Snapshot.objects.filter(
+        profile=OuterRef("snapshot__profile"), state=SnapshotState.VERIFIED, pk__gt=OuterRef("snapshot__pk")
+    )
+    return Q(Exists(again)) | Q(Exists(newer))
+
+
+def _give_lanes(profiles: list[SnapshotProfile]) -> None:
+    """One query, which reads LANE rows a profile however many there are."""
+    wanted = [Q(profile=profile, pk__gte=profile.lane_from or 0) for profile in profiles]
+    lanes = {profile.pk: [] for profile in profiles}
+    rows = Snapshot.objects.filter(reduce(or_, wanted)) if wanted else Snapshot.objects.none()
+    for profile, state in rows.order_by("pk").values_list("profile", "state"):
+        lanes[profile].append(state)
+    for profile in profiles:
+        profile.lane = lanes[profile.pk]
 
 
 def _with_words(runs: QuerySet) -> list[Run]:

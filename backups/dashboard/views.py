@@ -13,14 +13,14 @@ from .setup import DONE, setup_steps
 @require_GET
 @role_required("pages.read")
 def home(request):
-    return render(request, "backups/dashboard/home.html", _context(request, Overview()))
+    return render(request, "backups/dashboard/home.html", _context(request, Overview(request.user)))
 
 
 @require_GET
 @role_required("pages.read")
 def live(request):
     """What changes. 204 while the reader has the newest (``?v=``)."""
-    overview = Overview()
+    overview = Overview(request.user)
     if request.GET.get("v") == overview.version:
         return HttpResponse(status=204)
     return render(request, "backups/dashboard/_live.html", _context(request, overview) | {"fragment": True})

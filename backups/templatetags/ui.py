@@ -7,6 +7,7 @@
 ``{% took start end %}``                          20 min 14 s; "so far" while there is no end
 ``{% size n %}``, ``{% number n %}``              18.2 GiB; 1,234; "not known" for None
 ``{% percent done total %}``, ``{% about s %}``   62; about 7 min
+``{% lane_words states %}``                       last 14 snapshots, 13 verified, 1 failed
 ===============================================  =====================================================
 
 Larger pieces are includes in ``templates/ui/``; each says in its first line what it takes. A form draws its
@@ -14,6 +15,7 @@ fields with ``{{ form.name.as_field_group }}``, which is ``ui/field.html``.
 """
 
 import re
+from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -88,6 +90,7 @@ STATES: dict[str, State] = {
 WHEN = {
     "full": '<time datetime="{iso}">{stamp}</time><span class="sub">{distance}</span>',
     "table": '<time datetime="{iso}">{short}</time><span class="sub hide-sm">{distance}</span>',
+    "short": '<time datetime="{iso}">{short}</time>',
     "text": '<time datetime="{iso}">{stamp}</time>',
     "ago": '<time datetime="{iso}">{distance}</time>',
     "clock": '<time datetime="{iso}">{clock}</time>',
@@ -149,6 +152,14 @@ def state_kind(state: str) -> str:
 @register.filter
 def state_word(state: str) -> str:
     return state_of(state).word
+
+
+@register.simple_tag
+def lane_words(states: list[str]) -> str:
+    """What a lane of marks says: last 3 snapshots, 2 verified, 1 failed."""
+    counts = Counter(state_word(state).lower() for state in states)
+    said = ", ".join(f"{count} {word}" for word, count in counts.most_common())
+    return f"last {len(states)} snapshots, {said}" if len(states) > 1 else f"one snapshot, {said[2:]}"
 
 
 @register.filter

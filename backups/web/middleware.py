@@ -85,8 +85,11 @@ class SessionAge:
         if request.user.is_authenticated:
             self.check(request)
         response = self.get_response(request)
-        if "HX-Request" in request.headers and response.status_code == 302:
-            return self.leave(request, response)
+        if response.status_code == 302:
+            if "HX-Request" in request.headers:
+                return self.leave(request, response)
+            if request.method == "POST" and not request.user.is_authenticated and _asks_to_sign_in(response):
+                return self.ask_again(request)
         return response
 
     def check(self, request) -> None:
@@ -109,13 +112,30 @@ class SessionAge:
         request.user = AnonymousUser()
         warning(request, f"Your session ended {why.format(rounded(seconds))}. Sign in again.")
 
+    def ask_again(self, request):
+        """A form that was sent too late. It is not kept, since the next person here may be another one; the way
+        back leads to the page that it stood on, never to an address that only takes forms."""
+        warning(
+            request,
+            "The form that you sent came after your session ended: it was not saved, and nothing was changed.",
+        )
+        return HttpResponseRedirect(_sign_in_for(request.headers.get("Referer", "")))
+
     def leave(self, request, response):
         """A redirect is for the whole page, not for the fragment that asked; after sign-in it comes back."""
         target = response["Location"]
         if not request.user.is_authenticated:
-            query = urlencode({"next": page_of(request.headers.get("HX-Current-URL", ""))})
-            target = f"{resolve_url(settings.LOGIN_URL)}?{query}"
+            target = _sign_in_for(request.headers.get("HX-Current-URL", ""))
         return HttpResponse(status=204, headers={"HX-Redirect": target})
+
+
+def _asks_to_sign_in(response) -> bool:
+    return response["Location"].startswith(resolve_url(settings.LOGIN_URL) + "?")
+
+
+def _sign_in_for(url: str) -> str:
+    """The sign-in page, which leads to this address of ours afterwards."""
+    return f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': page_of(url)})}"
 
 
 def page_of(url: str) -> str:

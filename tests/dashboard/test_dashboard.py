@@ -141,6 +141,65 @@ def test_what_failed_in_the_last_day_needs_attention(as_person, snapshot):
     assert "Runs in 24 hours 1 ok 3 failed" in text
 
 
+def titles(client) -> list[str]:
+    return [trouble.title for trouble in client.get(reverse("dashboard:home")).context["overview"].troubles]
+
+
+def test_a_failure_that_was_made_good_needs_nobody(as_person, snapshot):
+    """By the same act on the same thing, or by another snapshot of the same profile; an unknown effect stays."""
+    lost = ended(RunState.FAILED, 6, "snapshot nightly-1")
+    snapshot("nightly-1", SnapshotState.FAILED, 6, run=lost)
+    ended(RunState.FAILED, 5, "nfs-primary on soc-prod", "verify_repository")
+    ended(RunState.FAILED, 5, "snapshot lost", effect=Effect.UNKNOWN)
+    client = as_person("viewer")
+    snapshot("first", profile=None)
+    assert set(titles(client)) >= {"Snapshot lost failed", "Snapshot nightly-1 failed"}
+
+    snapshot("nightly-2", hours=1)
+    ended(RunState.SUCCEEDED, 1, "nfs-primary on soc-prod", "register_repository")
+    assert sorted(titles(client)) == ["Nfs-primary on soc-prod failed", "Snapshot lost failed"]
+    ended(RunState.SUCCEEDED, 1, "nfs-primary on soc-prod", "verify_repository")
+    ended(RunState.SUCCEEDED, 1, "snapshot lost")
+    assert titles(client) == ["Snapshot lost failed"]
+
+    Run.objects.filter(subject="snapshot lost").update(effect=Effect.NONE)
+    text = home(client)
+    assert "What failed in the last 24 hours was made good since" in text
+    assert "3 ok 3 failed Each was made good since" in text
+
+
+def test_a_failure_after_a_success_stays(as_person, snapshot):
+    snapshot("nightly-1", hours=9)
+    snapshot("nightly-2", SnapshotState.FAILED, 1, run=ended(RunState.FAILED, 1, "snapshot nightly-2"))
+    assert titles(as_person("viewer")) == ["Snapshot nightly-2 failed"]
+
+
+def test_the_lane_shows_the_last_fourteen_of_each_profile_oldest_first(as_person, snapshot, profile):
+    other = SnapshotProfile.objects.create(cluster=profile.cluster, repository=profile.repository, name="other")
+    for number in range(20):
+        snapshot(f"nightly-{number}", SnapshotState.FAILED if number in (3, 19) else SnapshotState.VERIFIED)
+        if number % 7 == 0:
+            snapshot(f"other-{number}", profile=other)
+    response = as_person("viewer").get(reverse("dashboard:home"))
+    lanes = {shown.name: shown.lane for shown in response.context["overview"].profiles}
+
+    assert lanes == {"nightly": ["verified"] * 13 + ["failed"], "other": ["verified"] * 3}
+    assert 'aria-label="nightly: last 14 snapshots, 13 verified, 1 failed"' in response.content.decode()
+    assert 'aria-label="other: last 3 snapshots, 3 verified"' in response.content.decode()
+
+
+@pytest.mark.parametrize(("who", "shown"), [("auditor", True), ("operator", False), ("viewer", False)])
+def test_recent_activity_is_what_this_person_may_see_of_the_log(as_person, snapshot, cast, who, shown):
+    snapshot("nightly-1")
+    queue_run("snapshot", actor=cast["administrator"], subject="snapshot nightly-9")
+    client = as_person(who)
+    response = client.get(reverse("dashboard:home"))
+    said = [entry.sentence for entry in response.context["overview"].activity]
+
+    assert any("nightly-9" in sentence for sentence in said) is shown
+    assert ("Recent activity" in text_of(response)) is (who != "viewer" and bool(said))
+
+
 def test_places_that_do_not_work_need_attention(as_person, snapshot, cluster, repository):
     snapshot("nightly-1")
     Cluster.objects.update(state=ClusterState.BAD, message="No answer from 3 of 3 addresses.")
@@ -180,7 +239,7 @@ def test_it_asks_little_of_the_database(as_person, snapshot, profile, cast, djan
         SnapshotProfile.objects.create(cluster=profile.cluster, repository=profile.repository, name=f"p{number}")
     client = as_person("administrator")
     home(client)
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(12 + 2):  # and those for the session and the person
         home(client)
 
 

@@ -100,3 +100,19 @@ def test_the_way_back_never_leaves_the_console(client, page):
     answer = client.get("/trouble/fragment/", headers={"HX-Request": "true", "HX-Current-URL": page})
 
     assert answer["HX-Redirect"].endswith("?next=%2F")
+
+
+def test_a_form_that_comes_too_late_leads_back_to_its_page_not_to_an_address_for_forms(browser):
+    grow_old(browser, used_at=3600)
+
+    answer = browser.post("/runs/5/cancel/", headers={"Referer": "http://testserver/runs/5/?tab=log"})
+
+    assert answer.status_code == 302
+    assert answer["Location"].endswith("?next=%2Fruns%2F5%2F%3Ftab%3Dlog")
+    assert "it was not saved, and nothing was changed" in browser.get(answer["Location"]).content.decode()
+
+
+def test_a_form_that_comes_too_late_without_a_page_leads_home(client):
+    assert client.post("/runs/5/cancel/")["Location"].endswith("?next=%2F")
+    outside = client.post("/runs/5/cancel/", headers={"Referer": "https://evil.example//evil.example"})
+    assert outside["Location"].endswith("?next=%2F")
