@@ -54,6 +54,7 @@ LAYERS: dict[str, tuple[Callable[[], None], ...]] = {
 # What takes too long for every day: a layer here, and in tests/layers.py its name.
 LONG: dict[str, tuple[Callable[[], None], ...]] = {
     "servers": (need_elasticsearch,),
+    "browser-long": (need_chromium, need_elasticsearch),
 }
 
 

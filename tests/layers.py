@@ -10,7 +10,7 @@ where it runs on the fake and the real server in turn. Tests marked ``db`` run a
 
 from pathlib import Path
 
-LAYERS = ("fast", "postgres", "elasticsearch", "browser", "faults", "servers")
+LAYERS = ("fast", "postgres", "elasticsearch", "browser", "faults", "servers", "browser-long")
 BY_FIXTURE = {
     "chromium": "browser",
     "real_elasticsearch": "elasticsearch",
@@ -45,7 +45,10 @@ def layer_of(item) -> str:
         return marker.args[0]
     if "any_server" in item.fixturenames:
         return "elasticsearch" if item.callspec.params["any_server"] in IN_SHORT else "servers"
-    for folder in item.path.relative_to(TESTS).parts:
+    folders = item.path.relative_to(TESTS).parts
+    if "long" in folders:
+        return "browser-long"
+    for folder in folders:
         if folder in BY_FOLDER:
             return BY_FOLDER[folder]
     params = item.callspec.params.values() if hasattr(item, "callspec") else ()

@@ -3,6 +3,7 @@
 Nothing is asked of the database before a template asks for it, so fragments pay nothing.
 """
 
+import time
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -85,6 +86,16 @@ class Console:
     def clock(self) -> dict[str, str]:
         now = timezone.now()
         return {"iso": formats.iso(now), "text": f"{now:%H:%M:%S} UTC"}
+
+    @cached_property
+    def session_ends_in(self) -> int:
+        """Seconds until this session ends if it is left alone; 0 when nobody is signed in."""
+        if not getattr(self.user, "is_authenticated", False):
+            return 0
+        session, now = self.request.session, time.time()
+        idle = session.get("used_at", now) + settings.SESSION_IDLE_SECONDS
+        oldest = session.get("started_at", now) + settings.SESSION_MAX_SECONDS
+        return max(1, int(min(idle, oldest) - now))
 
     @cached_property
     def groups(self) -> list[dict]:

@@ -13,6 +13,7 @@ from backups.web.middleware import HEADERS
 ANSWERED = """() => { window.answered = new Promise((done) =>
     document.addEventListener("htmx:afterRequest", done, { once: true })); }"""
 NOON = "2026-11-22T12:00:00Z"
+EARLIER = "2026-11-22T11:00:00Z"
 HOST = "https://console.test"
 STATIC = Path(__file__).parents[2] / "backups/static"
 PAGE = '{% extends "plain.html" %}{% block title %}Test{% endblock %}{% block content %}CONTENT{% endblock %}'
@@ -41,7 +42,7 @@ class Played:
         """Open a page with this content, with a clock that stands until ``after`` moves it."""
         source = PAGE.replace("CONTENT", content)
         self.answers["/"] = (200, engines["django"].from_string(source).render({"csrf_token": "t0ken"} | context))
-        self.page.clock.install(time=NOON)
+        self.page.clock.install(time=EARLIER)  # it goes until it is paused, so not from NOON on
         self.page.clock.pause_at(NOON)
         self.page.goto(HOST)
         return self.page
@@ -411,3 +412,28 @@ def test_a_menu_closes_with_escape_and_gives_the_focus_back(played):
 
     assert page.locator("details[open]").count() == 0
     assert focused(page) == "theme"
+
+
+# --- the end of a session -------------------------------------------------------------------------------
+
+
+def test_the_end_of_a_session_is_said_two_minutes_before_and_can_be_put_off(played):
+    page = played.show("", console={"session_ends_in": 600})
+    page.evaluate("document.querySelector('main').insertAdjacentHTML('beforeend', '<input id=written>')")
+    page.locator("#written").fill("What I wrote")
+    played.after(470)
+    assert page.locator("#session-note").count() == 0
+    played.after(15)
+    assert page.locator("#session-note h2").text_content() == "Your session ends in 2 minutes"
+
+    played.answers["/account/"] = (200, '<html lang="en" data-session="1800">')
+    page.get_by_role("button", name="Stay signed in").click()
+    page.locator("#session-note").wait_for(state="detached")
+    assert page.locator("#written").input_value() == "What I wrote"
+    played.after(1685)
+    assert page.locator("#session-note").count() == 1
+
+    played.answers["/account/"] = (200, '<html lang="en">')
+    page.get_by_role("button", name="Stay signed in").click()
+    page.get_by_role("heading", name="Your session has ended").wait_for()
+    assert page.locator("#written").input_value() == "What I wrote"

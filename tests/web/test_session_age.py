@@ -116,3 +116,19 @@ def test_a_form_that_comes_too_late_without_a_page_leads_home(client):
     assert client.post("/runs/5/cancel/")["Location"].endswith("?next=%2F")
     outside = client.post("/runs/5/cancel/", headers={"Referer": "https://evil.example//evil.example"})
     assert outside["Location"].endswith("?next=%2F")
+
+
+@pytest.mark.parametrize(
+    ("ages", "seconds"),
+    [({"used_at": 0}, 30 * 60), ({"used_at": 50}, 30 * 60 - 50), ({"started_at": 8 * 3600 - 90}, 90)],
+)
+def test_pages_carry_the_seconds_until_the_session_ends(browser, ages, seconds):
+    grow_old(browser, **ages)
+
+    said = browser.get("/account/").content.decode().split('data-session="')[1].split('"')[0]
+
+    assert seconds - 5 <= int(said) <= seconds
+
+
+def test_pages_for_nobody_in_particular_carry_no_session(client):
+    assert "data-session" not in client.get("/sign-in/").content.decode()

@@ -66,6 +66,20 @@
     retryAt = 0;
   });
 
+  // ---- the end of the session is said two minutes before, and what was written stays in the page ----
+  const warnBefore = (seconds) => seconds && setTimeout(() => showNote("session"), Math.max(0, seconds - 120) * 1000);
+  warnBefore(Number(root.dataset.session));
+  const stay = async (button) => {
+    const text = await fetch(button.dataset.stay).then((answer) => answer.text(), () => "");
+    const seconds = Number(text.match(/<html[^>]* data-session="(\d+)"/)?.[1]);
+    if (!seconds) {
+      $("#session-note h2").textContent = "Your session has ended, or the console does not answer";
+      return;
+    }
+    $("#session-note").remove();
+    warnBefore(seconds);
+  };
+
   // ---- what is spoken: only what the server marks, and only when it changes ----
   let said = "";
   const announce = () => {
@@ -127,6 +141,7 @@
   const clicks = {
     "[data-dismiss]": (button) => button.closest("[data-toast]").remove(),
     "[data-copy]": copy,
+    "[data-stay]": stay,
     "[data-pause]": (button) => { paused = toggle(button); },
     "[data-log-follow], [data-log-wrap]": (button) => {
       toggle(button);
