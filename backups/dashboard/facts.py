@@ -22,6 +22,8 @@ SHOWN = 10
 ROWS = 50
 LANE = 14
 ACTIVITY = 5
+# Everybody comes and goes: what they did is the activity.
+COMING_AND_GOING = ("person.signed_in", "person.signed_out", "step_up.passed", "session.expired", "log.viewed")
 FAILED = (RunState.FAILED, RunState.PARTIAL)
 
 
@@ -92,8 +94,9 @@ class Overview:
 
     @cached_property
     def activity(self) -> list[AuditEntry]:
-        """The newest entries that this person may see."""
-        return list(AuditEntry.objects.visible_to(self.user).order_by("-seq")[:ACTIVITY])
+        """The newest entries about what was done, of those that this person may see."""
+        entries = AuditEntry.objects.visible_to(self.user).exclude(action__in=COMING_AND_GOING)
+        return list(entries.order_by("-seq")[:ACTIVITY])
 
     @property
     def sees_activity(self) -> bool:
