@@ -52,6 +52,13 @@ def test_another_key_gives_another_mac(digest, key):
     assert chain.mac_of(digest, key) != chain.mac_of(digest, key + b"x")
 
 
+@given(st.text(st.sampled_from("0123456789abcdef"), min_size=64, max_size=64), st.binary(max_size=200))
+def test_many_macs_are_made_as_one_is(digest, key):
+    make = chain.mac_maker(key)
+
+    assert make(digest) == make(digest) == chain.mac_of(digest, key)
+
+
 @given(st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=st.timezones()))
 def test_times_are_written_in_utc_with_microseconds(moment):
     text = chain.stamp(moment)
