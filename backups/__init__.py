@@ -11,7 +11,7 @@ Stairs, top first. A package imports only from lower lines; neighbours on a line
     accounts                people: sign-in, roles, step-up
     audit                   the ledger: act(), record(), the chain
     access                  who may do what; sealed secrets
-    gateways  listing  templatetags     the outside world; lists; what templates use
+    gateways  listing  clock  templatetags     the outside world; lists; the shared clock; what templates use
 
 Inside a package: urls -> views -> forms, services, models; steps -> services, models, gateways.
 """

@@ -10,8 +10,8 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.contrib.auth import authenticate
-from django.utils import timezone
 
+from backups import clock
 from backups.access.models import User
 from backups.audit import act
 from backups.audit.models import AuditEntry, Outcome
@@ -81,13 +81,13 @@ def prove_password(person: User, password: str, *, address: str) -> None:
 
 def remove_old_tries() -> int:
     """Delete tries that nobody counts any more. The ticker calls this."""
-    return SignInTry.objects.filter(at__lt=timezone.now() - _window()).delete()[0]
+    return SignInTry.objects.filter(at__lt=clock.now() - _window()).delete()[0]
 
 
 def _count_try(name: str, address: str) -> tuple[SignInTry, int]:
     """Write a try down and look how many came before it. Raises Throttled when there were too many; a refused try
     does not count itself, so that impatience does not make the wait longer."""
-    now = timezone.now()
+    now = clock.now()
     mine = SignInTry.objects.create(name=name.casefold()[:150], address=address[:45], at=now)
     earlier = SignInTry.objects.filter(address=mine.address, at__gt=now - _window()).exclude(pk=mine.pk)
     limit = int(settings.SIGN_IN_TRIES)
@@ -110,7 +110,7 @@ def _forget_tries(attempt: SignInTry) -> None:
 def _record_throttled(name: str, address: str) -> None:
     """One entry per name and address while the window lasts: whoever hammers must not fill the log."""
     who = f"{name[:NAME_SHOWN]} from {address}"
-    recent = AuditEntry.objects.filter(seq__gte=first_seq_since(timezone.now() - _window()))
+    recent = AuditEntry.objects.filter(seq__gte=first_seq_since(clock.now() - _window()))
     if recent.filter(action="sign_in.throttled", object_id=address, object_name=who).exists():
         return
     with act(None) as a:

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from django.db import models, transaction
-from django.utils import timezone
+
+from backups import clock
 
 from . import chain, keys
 from .actions import ACTIONS
@@ -100,7 +101,8 @@ def write(entries: list[dict]) -> None:
     origin = current_origin()
     for entry in entries:
         # Time never runs backwards in the log, even where the clock does: searches by time rely on it.
-        head.at = max(timezone.now(), head.at) if head.at else timezone.now()
+        now = clock.now()
+        head.at = max(now, head.at) if head.at else now
         head.seq, head.digest = _append(entry, head, origin)
         AuditHead.objects.filter(pk=1).update(seq=head.seq, digest=head.digest, at=head.at)
 

@@ -16,7 +16,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.conf import settings
 from django.db.models import QuerySet
-from django.utils import timezone
+
+from backups import clock
 
 from . import chain, keys
 from .actions import GRAVE
@@ -45,7 +46,7 @@ def make_checkpoint() -> Checkpoint:
     A file that was copied before its database lacks the lines of some rows at its end; they are written first.
     """
     head = AuditHead.objects.get(pk=1)
-    at = timezone.now()
+    at = clock.now()
     fields = {
         "at": chain.stamp(at),
         "seq": head.seq,

@@ -5,7 +5,7 @@ There is no index on ``at``. A search by primary key takes some twenty look-ups 
 
 from datetime import datetime, timedelta
 
-from django.utils import timezone
+from backups import clock
 
 from .models import AuditEntry, AuditHead
 
@@ -15,7 +15,7 @@ NO_TIME = timedelta()
 def is_fresh(moment: datetime, limit: timedelta, *, skew: timedelta = NO_TIME) -> bool:
     """Whether ``moment`` was at most ``limit`` ago. What lies in the future (further than the clocks of two hosts
     differ: ``skew``) is never fresh: a clock was wrong, or somebody made it up."""
-    now = timezone.now()
+    now = clock.now()
     return now - limit <= moment <= now + skew
 
 

@@ -12,7 +12,8 @@ from datetime import timedelta
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError
-from django.utils import timezone
+
+from backups import clock
 
 from .acts import act
 from .models import AuditEntry, AuditHead, Outcome, Verification
@@ -92,7 +93,7 @@ def remember(verdict: Verdict) -> Verification:
         # A chain that is broken at its head takes no entry; that must not hide the finding.
         log.exception("the audit log takes no entry about its own state")
     return Verification.objects.create(
-        at=timezone.now(),
+        at=clock.now(),
         since=verdict.since,
         seq=verdict.seq,
         problem=verdict.problem,
@@ -102,7 +103,7 @@ def remember(verdict: Verdict) -> Verification:
 
 def remove_old_verifications() -> int:
     """Delete rows that only say that all was well a long time ago. The ticker calls this."""
-    return Verification.objects.filter(at__lt=timezone.now() - KEPT, problem="").delete()[0]
+    return Verification.objects.filter(at__lt=clock.now() - KEPT, problem="").delete()[0]
 
 
 def newest() -> Verification | None:

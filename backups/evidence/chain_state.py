@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Max
-from django.utils import timezone
 
+from backups import clock
 from backups.audit import checkpoints, watch
 from backups.audit.models import Verification
 from backups.audit.timeline import is_fresh
@@ -46,7 +46,7 @@ def chain_state() -> ChainState:
     if last.problem:
         first_bad = last.first_bad if (last.first_bad or 0) > 0 else None  # it leads to a page
         return ChainState("broken", problem=last.problem, first_bad=first_bad, **facts)
-    if last.at > timezone.now() + SKEW:
+    if last.at > clock.now() + SKEW:
         return ChainState("untrusted", **facts)
     return ChainState("intact", intact_until=_intact_until(last), **facts)
 

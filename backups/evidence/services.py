@@ -2,8 +2,7 @@
 
 from datetime import timedelta
 
-from django.utils import timezone
-
+from backups import clock
 from backups.audit import act
 from backups.audit.models import AuditEntry
 from backups.audit.timeline import first_seq_since
@@ -13,7 +12,7 @@ ONE_LOOK = timedelta(minutes=5)
 
 def record_view(person, target: tuple[str, str, str]) -> None:
     """One entry per person, target (type, id, name) and five minutes."""
-    lately = AuditEntry.objects.filter(seq__gte=first_seq_since(timezone.now() - ONE_LOOK))
+    lately = AuditEntry.objects.filter(seq__gte=first_seq_since(clock.now() - ONE_LOOK))
     same = lately.filter(actor=person, action="log.viewed", object_type=target[0], object_id=target[1])
     if same.exists():
         return

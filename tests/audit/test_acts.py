@@ -196,7 +196,7 @@ def test_time_never_runs_backwards(monkeypatch):
     now = timezone.now()
     for seconds in (0, -3600, 5):
         moment = now + timezone.timedelta(seconds=seconds)
-        monkeypatch.setattr(timezone, "now", lambda moment=moment: moment)
+        monkeypatch.setattr("backups.clock.now", lambda moment=moment: moment)
         with act(None) as a:
             note(a, "x")
 

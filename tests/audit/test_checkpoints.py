@@ -33,7 +33,7 @@ def made_at(moment) -> Checkpoint:
 @contextmanager
 def freeze(moment):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timezone, "now", lambda: moment)
+        patch.setattr("backups.clock.now", lambda: moment)
         yield
 
 

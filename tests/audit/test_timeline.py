@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -25,7 +24,7 @@ def moments(write, monkeypatch) -> list[datetime]:
     for minutes in (0, 1, 1, 1, 5, 9, 9, 30, 31, 32, 60, 60):
         moment = START + timedelta(minutes=minutes)
         with monkeypatch.context() as clock:
-            clock.setattr(timezone, "now", lambda moment=moment: moment)
+            clock.setattr("backups.clock.now", lambda moment=moment: moment)
             write(1)
         found.append(moment)
     return found

@@ -100,7 +100,7 @@ def test_a_checkpoint_from_the_future_is_late(cast, auditor, write, monkeypatch)
     write(cast["administrator"])
     ahead = timezone.now() + timedelta(days=3650)
     with monkeypatch.context() as patch:
-        patch.setattr(timezone, "now", lambda: ahead)
+        patch.setattr("backups.clock.now", lambda: ahead)
         checkpoints.make_checkpoint()
     watch.remember(verify())
 

@@ -83,7 +83,7 @@ def test_filters_by_day(cast, auditor, monkeypatch, write):
     rows = []
     for day in days:
         with monkeypatch.context() as clock:
-            clock.setattr(timezone, "now", lambda day=day: day)
+            clock.setattr("backups.clock.now", lambda day=day: day)
             rows.append(write(cast["administrator"]).seq)
 
     assert shown(auditor, since="2031-03-02", until="2031-03-02") == [rows[1]]
@@ -139,7 +139,7 @@ def test_looking_leaves_one_entry_per_target_and_five_minutes(cast, auditor, mon
     assert looks() == ["the log", "the log of Maria Zammit", "the log on run 12"]
 
     later = timezone.now() + timedelta(minutes=6)
-    monkeypatch.setattr(timezone, "now", lambda: later)
+    monkeypatch.setattr("backups.clock.now", lambda: later)
     page_of(auditor)
     assert looks()[3:] == ["the log"]
 
