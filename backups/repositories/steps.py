@@ -6,8 +6,7 @@ of our name with our settings is ours, whoever sent the call.
 
 from datetime import timedelta
 
-from django.utils import timezone
-
+from backups import clock
 from backups.clusters.connection import open_client
 from backups.clusters.models import Purpose
 from backups.gateways.elasticsearch import cluster as es_cluster
@@ -202,7 +201,7 @@ def _not_done(turn: Turn, repository: Repository, members, *, message: str, deta
 
 
 def _not_there_yet(turn: Turn):
-    if timezone.now() - turn.moment("lost_at") < LOST_FOR:
+    if clock.now() - turn.moment("lost_at") < LOST_FOR:
         return Stay(1)
     return _unknown(
         turn,
@@ -214,7 +213,7 @@ def _not_there_yet(turn: Turn):
 def _no_answer(turn: Turn, repository: Repository, error: GatewayError):
     """A read failed. Before the call only what may pass is waited out; after it no failed read proves anything."""
     sent = _maybe_sent(turn)
-    now = timezone.now()
+    now = clock.now()
     since = turn.moment("silent_since") or now
     if (sent or error.passes) and now - since < (PATIENCE_AFTER if sent else PATIENCE_BEFORE):
         if since == now:
@@ -244,7 +243,7 @@ def _maybe_sent(turn: Turn) -> bool:
 
 def _remember_lost(turn: Turn, why: str) -> None:
     turn.log(why, Level.WARNING)
-    turn.remember(lost_at=timezone.now())
+    turn.remember(lost_at=clock.now())
 
 
 def _remember_refusal(turn: Turn, error: Answered) -> Stay:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import OperationalError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
-from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from backups import clock
 from backups.audit import act
 
 from . import log as run_log
@@ -98,7 +98,7 @@ class Turn:
     writes: list[Callable] = field(default_factory=list)
     progress: dict | None = None
     result: dict | None = None
-    began_at: datetime = field(default_factory=timezone.now)
+    began_at: datetime = field(default_factory=clock.now)
 
     @property
     def cancel_requested(self) -> bool:
@@ -128,6 +128,10 @@ class Turn:
         return parse_datetime(self.memory[name]) if name in self.memory else None
 
 
+NOT_WRITTEN = (OperationalError, InterfaceError, run_log.NotWritten)
+"""The database or the disk of the run's log is away, locked or full. No fault of the run."""
+
+
 class Fenced(Exception):
     """Somebody else has claimed the run since; whatever this turn wanted to write is void."""
 
@@ -138,7 +142,7 @@ def advance(run_id: int, kinds: dict[str, Kind]) -> float | None:
     Returns the seconds until the next turn is due (0: at once), or None when there is nothing to follow: the run
     is over, not due, leased by another, or this turn was void. A step that raises counts as an attempt that died,
     but gives its lease back: the run comes again in a moment, MAX_CLAIMS times at most. When the database does not
-    answer, nothing can be given back, and the run comes again when its lease ends.
+    answer, or a disk is full, nothing can be given back: the run comes again when its lease ends, however often.
     """
     run = claim(run_id)
     if run is None:
@@ -150,9 +154,10 @@ def advance(run_id: int, kinds: dict[str, Kind]) -> float | None:
     except Fenced:
         logger.warning("turn void: claimed by another since", extra={"run": run_id})
         return None
-    except OperationalError:
-        logger.warning("database not available; the run comes again after its lease", extra={"run": run_id})
-        raise
+    except NOT_WRITTEN as error:
+        logger.warning("not written: %s; the run comes again after its lease", error, extra={"run": run_id})
+        _spare_attempts(run)
+        return None
     except Exception as error:
         logger.exception("turn failed", extra={"run": run_id})
         _after_error(turn, error)
@@ -224,7 +229,7 @@ def commit(turn: Turn, outcome: Outcome) -> None:
 
 def _columns(turn: Turn, outcome: Outcome) -> dict:
     """The run's own columns after this turn."""
-    now = timezone.now()
+    now = clock.now()
     columns = {
         "state": outcome.state if isinstance(outcome, Done) else RunState.RUNNING,
         "version": F("version") + 1,
@@ -249,7 +254,7 @@ def _columns(turn: Turn, outcome: Outcome) -> dict:
 
 def _write_steps(turn: Turn, outcome: Outcome) -> None:
     """Keep the rows that the page shows in line with what happened. They are made with the first turn."""
-    run, now = turn.run, timezone.now()
+    run, now = turn.run, clock.now()
     steps = RunStep.objects.filter(run=run)
     if run.state == RunState.QUEUED and turn.kind and not run.is_check:
         RunStep.objects.bulk_create(
@@ -305,6 +310,12 @@ def _after_error(turn: Turn, error: Exception) -> None:
             commit(Turn(turn.run, turn.kind), Done(RunState.FAILED, error=CHECK_BROKE, detail=type(error).__name__))
     else:
         _release_soon(turn.run, error)
+
+
+def _spare_attempts(run: Run) -> None:
+    """A disk that is full for hours must not use up the attempts. Not the last one: what it did is not known."""
+    with suppress(OperationalError, InterfaceError):
+        Run.objects.filter(pk=run.pk, fence=run.fence, state__in=ACTIVE).update(claims=1)
 
 
 def _release_soon(run: Run, error: Exception) -> None:

@@ -16,7 +16,8 @@ from itertools import islice
 from pathlib import Path
 
 from django.conf import settings
-from django.utils import timezone
+
+from backups import clock
 
 from .models import Level, Run, RunLogLine
 
@@ -25,9 +26,13 @@ WINDOW = 500
 MOVED = "The lines from here on are in a file on host "
 
 
+class NotWritten(Exception):
+    """The file of further lines cannot be written; the message says why."""
+
+
 def append(run: Run, lines: list[tuple[str, str]]) -> None:
     """Add (level, text) lines after those that the run had when it was claimed."""
-    now = timezone.now()
+    now = clock.now()
     rows = [
         RunLogLine(run=run, number=number, at=now, level=level, text=text)
         for number, (level, text) in enumerate(lines, start=run.lines + 1)
@@ -36,7 +41,10 @@ def append(run: Run, lines: list[tuple[str, str]]) -> None:
     rest = [row for row in rows if row.number > MAX_ROWS]
     if rest:
         _note_host(run, rest[0])
-        _append_to_file(run, rest)
+        try:
+            _append_to_file(run, rest)
+        except OSError as error:
+            raise NotWritten(f"the log of the run on {settings.RUN_LOGS_DIR}: {error.strerror}") from error
 
 
 def close(run: Run) -> None:

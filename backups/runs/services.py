@@ -6,8 +6,8 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F
-from django.utils import timezone
 
+from backups import clock
 from backups.access import Denied, may
 from backups.audit import act
 
@@ -66,7 +66,7 @@ def queue_check(what: str, *, actor, form: str, params: dict | None = None, reco
     """
     with act(actor) as a:
         mine = Run.objects.filter(kind=CHECK, actor=actor, subject=form, state__in=ACTIVE)
-        mine.update(state=RunState.CANCELLED, ended_at=timezone.now(), next_at=None)
+        mine.update(state=RunState.CANCELLED, ended_at=clock.now(), next_at=None)
         run = Run.objects.create(
             kind=CHECK,
             key=f"check:{uuid.uuid4().hex}",
@@ -89,7 +89,7 @@ def request_cancel(run: Run, *, actor, reason: str = "") -> None:
         raise RunError(run.no_cancel)
     with act(actor, reason=reason) as a:
         asked = Run.objects.filter(pk=run.pk, state__in=ACTIVE, cancel_requested_at=None).update(
-            cancel_requested_at=timezone.now(), cancel_requested_by=actor, next_at=None, version=F("version") + 1
+            cancel_requested_at=clock.now(), cancel_requested_by=actor, next_at=None, version=F("version") + 1
         )
         if not asked:
             raise RunError("This run is over, or somebody asked to cancel it before.")
@@ -104,7 +104,7 @@ def forget_cancel(run: Run) -> None:
 
 def remove_old_checks() -> int:
     """Delete checks that nobody looks at any more. The ticker calls this; history is never deleted."""
-    old = Run.objects.filter(kind=CHECK, queued_at__lt=timezone.now() - settings.CHECK_KEPT)
+    old = Run.objects.filter(kind=CHECK, queued_at__lt=clock.now() - settings.CHECK_KEPT)
     return old.delete()[0]
 
 
@@ -112,13 +112,24 @@ def beat(started_at) -> None:
     """Write this host's heartbeat."""
     WorkerHost.objects.update_or_create(
         name=settings.WORKER_HOST,
-        defaults={"beat_at": timezone.now(), "started_at": started_at, "version": settings.VERSION},
+        defaults={"beat_at": clock.now(), "started_at": started_at, "version": settings.VERSION},
     )
 
 
 def worker_is_alive() -> bool:
     """Whether any host's ticker wrote its heartbeat lately."""
-    return WorkerHost.objects.filter(beat_at__gt=timezone.now() - HOST_SILENT_AFTER).exists()
+    return _living_hosts().exists()
+
+
+def host_is_away(run: Run) -> bool:
+    """Whether this run waits for a host of its own that does not work at the moment."""
+    return bool(run.host) and not _living_hosts().filter(name=run.host).exists()
+
+
+def _living_hosts():
+    """A heartbeat from the future was written by a clock that was wrong: it proves nothing."""
+    now = clock.now()
+    return WorkerHost.objects.filter(beat_at__range=(now - HOST_SILENT_AFTER, now + HOST_SILENT_AFTER))
 
 
 def runs_before(run: Run) -> int:

@@ -13,7 +13,7 @@ from . import log as run_log
 from . import words
 from .forms import RunFilters
 from .models import Level, Run, RunState
-from .services import RunError, request_cancel, runs_before, worker_is_alive
+from .services import RunError, host_is_away, request_cancel, runs_before, worker_is_alive
 
 CALLS_SHOWN = 50
 
@@ -110,14 +110,16 @@ def _run(pk: int) -> Run:
 def _live_context(run: Run) -> dict:
     """What ``_live.html`` shows. The version changes with everything in it that time alone does not change."""
     alive = run.is_over or worker_is_alive()
+    away = alive and not run.is_over and host_is_away(run)
     before = runs_before(run) if alive and run.state == RunState.QUEUED else 0
     return {
         "run": run,
         "words": words.words_of(run.kind),
         "ending": words.ending_of(run),
         "worker_alive": alive,
+        "host_away": away,
         "before": before,
-        "version": f"{run.version}.{before}" if alive else f"{run.version}.away",
+        "version": f"{run.version}.{before}{'.host' * away}" if alive else f"{run.version}.away",
     }
 
 

@@ -2,8 +2,7 @@
 
 from datetime import timedelta
 
-from django.utils import timezone
-
+from backups import clock
 from backups.clusters.connection import NoCredential, capabilities_of, open_client
 from backups.clusters.models import Purpose
 from backups.gateways.elasticsearch import snapshots as es
@@ -32,7 +31,7 @@ def cancel(turn: Turn, snapshot: Snapshot) -> Stay:
     call = es.delete_call(snapshot.repository.name, snapshot.name, capabilities_of(cluster))
     if "cancel_at" not in turn.memory:
         turn.log(call.text(), Level.CALL)
-        turn.remember(cancel_at=timezone.now())
+        turn.remember(cancel_at=clock.now())
         turn.write(lambda a: a.record("credential.used", turn.run, run=turn.run.pk))
         return Stay()
     try:
@@ -59,7 +58,7 @@ def sent(turn: Turn) -> bool:
 def is_going(turn: Turn, found: es.SnapshotFacts) -> bool:
     """A delete was sent: until it is done the server shows the snapshot as running, failed or even whole. One that
     still runs after a process died is deleted once more instead."""
-    if not sent(turn) or timezone.now() - turn.moment("cancel_at") >= DELETED_WITHIN:
+    if not sent(turn) or clock.now() - turn.moment("cancel_at") >= DELETED_WITHIN:
         return False
     return found.over or "cancel_sent" in turn.memory
 

@@ -7,8 +7,7 @@ becomes of bad answers is in ``troubles``, of a cancel in ``cancelling``.
 
 from contextlib import suppress
 
-from django.utils import timezone
-
+from backups import clock
 from backups.clusters.connection import capabilities_of, open_client
 from backups.clusters.models import Purpose
 from backups.gateways.elasticsearch import indices as es_indices
@@ -173,7 +172,7 @@ def _announce(turn: Turn, snapshot: Snapshot):
     if turn.cancel_requested:
         return cancelling.cancelled(turn, snapshot, "Nothing was sent to the cluster.")
     turn.log(_create_call(snapshot).text(), Level.CALL)
-    turn.write(lambda a: services.set_state(snapshot, SnapshotState.WANTED, sent_at=timezone.now()))
+    turn.write(lambda a: services.set_state(snapshot, SnapshotState.WANTED, sent_at=clock.now()))
     return Stay()
 
 
@@ -213,7 +212,7 @@ def _last_progress(client, snapshot: Snapshot, found: es.SnapshotFacts) -> es.Pr
 def _progress(turn: Turn, progress: es.Progress | None) -> dict:
     if progress is None:
         return turn.run.progress
-    now = timezone.now().isoformat()
+    now = clock.now().isoformat()
     return {
         "since": turn.run.progress.get("since", now),
         "at": now,

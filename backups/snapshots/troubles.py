@@ -6,8 +6,7 @@ goes on without us. Then every error is waited out for hours, and an end without
 
 from datetime import timedelta
 
-from django.utils import timezone
-
+from backups import clock
 from backups.gateways.elasticsearch.errors import Answered, GatewayError, OutcomeUnknown, Taken
 from backups.runs import Done, Stay, Turn
 from backups.runs.models import Effect, Level, RunState
@@ -36,9 +35,9 @@ def no_answer(turn: Turn, snapshot: Snapshot, error: GatewayError) -> Stay | Don
     since = turn.moment("silent_since")
     if since is None:
         turn.log(error.message, Level.WARNING)
-        since = timezone.now()
+        since = clock.now()
     patience = PATIENCE_AFTER if sent else PATIENCE_BEFORE
-    if not (sent or error.passes) or timezone.now() - since >= patience:
+    if not (sent or error.passes) or clock.now() - since >= patience:
         return failed(turn, snapshot, error.message, error.detail, unknown=sent)
     turn.remember(silent_since=since, maybe_sent=sent)
     return Stay(AGAIN_AFTER)
@@ -59,13 +58,13 @@ def refused(turn: Turn, snapshot: Snapshot, error: Answered) -> Stay | Done:
 def lost(turn: Turn, error: OutcomeUnknown) -> Stay:
     """The create left, and no answer came. It is never sent again; the next turns look for the snapshot."""
     turn.log(f"{error.message} Looking whether the snapshot was started.", Level.WARNING)
-    turn.remember(lost_at=timezone.now(), maybe_sent=True)
+    turn.remember(lost_at=clock.now(), maybe_sent=True)
     return Stay(0.5)
 
 
 def not_found_yet(turn: Turn, snapshot: Snapshot) -> Stay | Done:
     """After a lost answer there is no snapshot of this name, so far."""
-    if timezone.now() - turn.moment("lost_at") < LOST_FOR:
+    if clock.now() - turn.moment("lost_at") < LOST_FOR:
         return Stay(1)
     return failed(
         turn,
@@ -79,8 +78,8 @@ def not_found_yet(turn: Turn, snapshot: Snapshot) -> Stay | Done:
 def taken_but_not_found(turn: Turn, snapshot: Snapshot, error: Taken) -> Stay | Done:
     """Refused as taken, right after a look found nothing: a call of a process that died, somebody else's, or one
     that is being deleted. The next turn reads whose it is."""
-    since, sent = turn.moment("taken_since") or timezone.now(), _maybe_sent(turn, snapshot)
-    if timezone.now() - since >= PATIENCE_BEFORE:
+    since, sent = turn.moment("taken_since") or clock.now(), _maybe_sent(turn, snapshot)
+    if clock.now() - since >= PATIENCE_BEFORE:
         return failed(turn, snapshot, error.message, error.detail, unknown=sent)
     turn.remember(taken_since=since, maybe_sent=sent)
     return Stay(0.5)
@@ -118,7 +117,7 @@ def vanished(turn: Turn, snapshot: Snapshot) -> Stay | Done:
         turn.write(lambda a: a.record("snapshot.deleted", snapshot, run=turn.run.pk))
         return cancelling.cancelled(turn, snapshot, cancelling.DELETED)
     if "vanished_at" not in turn.memory:
-        turn.remember(vanished_at=timezone.now())
+        turn.remember(vanished_at=clock.now())
         return Stay(1)
     return failed(
         turn,

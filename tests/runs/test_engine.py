@@ -4,7 +4,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from backups.access import Denied
@@ -12,6 +12,7 @@ from backups.audit import act
 from backups.audit.models import AuditEntry
 from backups.runs import Done, Kind, Next, RunError, Stay, Step, Turn, advance, queue_run, request_cancel
 from backups.runs.engine import MAX_CLAIMS, Fenced, claim, commit, due
+from backups.runs.log import NotWritten
 from backups.runs.models import CHECK, Effect, Run, RunLogLine, RunState, RunStep, StepState
 from backups.runs.services import queue_check
 
@@ -274,11 +275,33 @@ def test_a_database_that_does_not_answer_is_left_to_the_lease(queue):
         raise OperationalError("database is locked")
 
     run = queue("locked")
-    with pytest.raises(OperationalError):
-        advance(run.pk, one_step("locked", locked))
+    assert advance(run.pk, one_step("locked", locked)) is None
     run.refresh_from_db()
     assert run.lease_until > timezone.now()
     assert run.lines == 0
+
+
+@pytest.mark.parametrize("error", [OperationalError("disk is full"), InterfaceError("closed"), NotWritten("log: full")])
+def test_a_disk_that_is_full_for_long_does_not_use_up_the_attempts(queue, lease_ends, error):
+    def full(turn):
+        turn.write(write)
+        return Done(RunState.SUCCEEDED)
+
+    def write(a):
+        if disk_is_full:
+            raise error
+
+    run, disk_is_full = queue("full"), True
+    for _ in range(MAX_CLAIMS + 5):
+        assert advance(run.pk, one_step("full", full)) is None
+        lease_ends(run)
+    run.refresh_from_db()
+    assert run.claims == 1  # the next one knows that an attempt came before it
+    disk_is_full = False
+    advance(run.pk, one_step("full", full))
+    run.refresh_from_db()
+    assert run.state == RunState.SUCCEEDED
+    assert_true_history(run)
 
 
 def test_other_rows_are_written_with_the_commit_or_not_at_all(queue):

@@ -235,6 +235,22 @@ def test_a_worker_that_dies_is_a_change(as_person, run):
     assert "No worker is running" in text_of(live(client, run, version))
 
 
+def test_a_heartbeat_from_the_future_proves_nothing(as_person, run):
+    WorkerHost.objects.update(beat_at="2999-01-01T00:00:00Z")
+    assert "No worker is running" in text_of(live(as_person("viewer"), run))
+
+
+def test_a_run_of_a_host_that_is_away_says_so(as_person, run):
+    client = as_person("viewer")
+    version = live(client, run).context["version"]
+    Run.objects.filter(pk=run.pk).update(host="nifi-2")
+    page = text_of(live(client, run, version))
+    assert "Waiting for host nifi-2" in page
+    assert "No worker is running" not in page
+    WorkerHost.objects.update(name="nifi-2")
+    assert "Waiting for host" not in text_of(live(client, run))
+
+
 def test_the_last_fragment_polls_no_more(as_person, run):
     client = as_person("operator")
     running = live(client, run).content.decode()
