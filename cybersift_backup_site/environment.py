@@ -6,6 +6,7 @@ every name that was asked for, so that a test can hold ``docs/settings.md`` agai
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -60,6 +61,14 @@ def number(name: str, default: float, *, low: float = 0, high: float = 10**9, **
 def names(name: str, default: str = "", **kwargs) -> list[str]:
     """A list separated by commas or spaces."""
     return text(name, default, **kwargs).replace(",", " ").split()
+
+
+def label(name: str, default: str, **kwargs) -> str:
+    """A name that is safe as a part of file names."""
+    value = text(name, default, **kwargs)
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", value):
+        raise ImproperlyConfigured(f"{name} is {value!r}; write up to 64 letters, digits, dots, - or _.")
+    return value
 
 
 def path(name: str, default: Path, **kwargs) -> Path:

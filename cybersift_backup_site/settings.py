@@ -146,7 +146,7 @@ WEB_PROCESSES = env.number("WEB_PROCESSES", 2, low=1, high=64)
 WEB_THREADS = env.number("WEB_THREADS", 8, low=1, high=128)
 
 # --- runs and workers -----------------------------------------------------------------------------------
-WORKER_HOST = env.text("WORKER_HOST", socket.gethostname())
+WORKER_HOST = env.label("WORKER_HOST", socket.gethostname())
 WORKER_PROCESSES = env.number("WORKER_PROCESSES", 3, low=1, high=32)
 LEASE_SECONDS = env.number("LEASE_SECONDS", 60, low=1)
 HEARTBEAT_SECONDS = env.number("HEARTBEAT_SECONDS", 10, low=0.5)
@@ -156,7 +156,9 @@ COLLECT_SECONDS = env.number("COLLECT_SECONDS", 45, low=1, high=3600)
 CHECK_KEPT = timedelta(hours=24)
 
 Q_CLUSTER = {
-    "name": "console",
+    # Each host has a queue of its own. In a shared one the other hosts take the beats by which the supervisor of this
+    # one sees that tasks are run, and a host whose clock is ahead hides its tasks from them.
+    "name": f"console-{WORKER_HOST}",
     "label": "Console queue",
     "workers": WORKER_PROCESSES,
     "queue_limit": WORKER_PROCESSES,

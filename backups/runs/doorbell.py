@@ -1,12 +1,16 @@
-"""The doorbell: asks the queue to look at a run. Nothing depends on it arriving; the ticker rings again."""
+"""The doorbell: asks the queue of this host to look at a run. Nothing depends on it arriving: the tickers of all hosts
+ring again, each for its own queue."""
 
 import logging
 
 from django.db import transaction
+from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
 # The one string in the house that points up: the task that the queue runs.
 TASK = "backups.worker.tasks.look_at_run"
+
+LONG_QUEUE = 100
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +23,7 @@ def ring(run_id: int) -> None:
 def ring_now(run_id: int) -> None:
     """Ring, and shrug when the queue cannot be reached: the run is safe in its row."""
     try:
-        async_task(TASK, run_id)
+        if get_broker().queue_size() < LONG_QUEUE:  # where no worker runs, nobody empties it
+            async_task(TASK, run_id)
     except Exception:  # noqa: BLE001 - any broker, any fault; the act it belongs to is already committed
         log.warning("doorbell not delivered", extra={"run": run_id}, exc_info=True)
