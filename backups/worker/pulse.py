@@ -1,8 +1,11 @@
 """Signs of life between the processes of one host: files whose time says 'still working'.
 
-Files and not rows, so that the supervisor needs no database and is not fooled by one that is locked.
+Files and not rows, so that the supervisor needs no database and is not fooled by one that is locked. A file's time is
+set to the seconds since the machine started, so that nobody is fooled by a clock that jumps, and a full disk does no
+harm.
 """
 
+import os
 import time
 from pathlib import Path
 
@@ -16,14 +19,16 @@ def touch(name: str) -> None:
     file = _file(name)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()
+    os.utime(file, (time.monotonic(), time.monotonic()))
 
 
 def age(name: str) -> float:
     """Seconds since the last sign of life; infinite when there was none."""
     try:
-        return max(0.0, time.time() - _file(name).stat().st_mtime)
+        passed = time.monotonic() - _file(name).stat().st_mtime
     except FileNotFoundError:
         return float("inf")
+    return passed if passed >= 0 else float("inf")  # from before the machine was started again
 
 
 def _file(name: str) -> Path:

@@ -244,7 +244,7 @@ def home(settings, tmp_path):
 
 def silent(name: str, seconds: float) -> None:
     pulse.touch(name)
-    moment = time.time() - seconds
+    moment = time.monotonic() - seconds
     os.utime(pulse._file(name), (moment, moment))
 
 
