@@ -4,6 +4,8 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 VENV := .venv/bin/python
 N ?= 40
+DATABASE ?=
+BROKER ?=
 ONLY ?=
 
 .DEFAULT_GOAL := help
@@ -25,8 +27,8 @@ test-fast: packages-for-tests ## checks and the tests that need no server
 test-long: packages-for-tests ## everything, on all eight servers too; writes what it saw to docs/
 	@exec $(VENV) -m deploy.test long
 
-test-faults: packages-for-tests ## kill the worker again and again: make test-faults N=40
-	@exec $(VENV) tests/faults/run.py $(N)
+test-faults: packages-for-tests ## faults by the dozen: make test-faults N=200 DATABASE=postgres BROKER=redis
+	@exec $(VENV) tests/faults/run.py $(N) $(if $(DATABASE),--database $(DATABASE)) $(if $(BROKER),--broker $(BROKER))
 
 lint: packages-for-tests ## style, and Django's own checks with production settings
 	@exec $(VENV) -m deploy.lint

@@ -34,6 +34,10 @@ def need_postgres() -> None:
     postgres.find(say)
 
 
+def need_redis() -> None:
+    packages.program("redis-server", "redis-server", say)
+
+
 def need_elasticsearch() -> None:
     packages.java(*kinds.DEFAULT.java, say)
     unpacked(kinds.DEFAULT, elasticsearch.SERVERS, say)
@@ -49,7 +53,7 @@ LAYERS: dict[str, tuple[Callable[[], None], ...]] = {
     "postgres": (need_postgres,),
     "elasticsearch": (need_elasticsearch,),
     "browser": (need_chromium, need_elasticsearch),
-    "faults": (),
+    "faults": (need_postgres, need_redis),
 }
 # What takes too long for every day: a layer here, and in tests/layers.py its name.
 LONG: dict[str, tuple[Callable[[], None], ...]] = {

@@ -1,5 +1,5 @@
-"""The doorbell: asks the queue of this host to look at a run. Nothing depends on it arriving: the tickers of all hosts
-ring again, each for its own queue."""
+"""The doorbell: asks the queue of this host to look at a run. Nothing depends on it arriving: the tickers of all
+hosts ring again, each for its own queue."""
 
 import logging
 

@@ -7,6 +7,7 @@ kinds.py          the servers that can be started: products, versions, the Java 
 fetch.py          the server's zip through Maven, unpacked once
 seed.py           fills the server with the security events of events.py
 postgres.py       a throw-away PostgreSQL, for the tests only
+redis.py          a throw-away Redis, for the tests only
 packages.py       programs of the system that may be missing
 unprivileged.py   servers that refuse to run as root
 guard.py          runs a command that must not outlive its parent

@@ -1,5 +1,6 @@
 """Start a throw-away PostgreSQL for the tests: no port, no password, no promise to keep anything."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -50,6 +51,14 @@ class Postgres:
                 raise RuntimeError(f"PostgreSQL did not start: {(self.home / 'log').read_text()[-500:]}")
             time.sleep(0.05)
 
+    def restart(self, how: int) -> None:
+        """Stop the server by a signal (SIGINT: fast, SIGQUIT: immediate) and start it again on the same data."""
+        number = int((self.home / "data" / "postmaster.pid").read_text().split()[0])
+        os.kill(number, how)
+        self.process.wait()
+        self.process = _serve(self.home, self.binaries)
+        self.wait_ready()
+
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait()
@@ -74,12 +83,15 @@ def start(say: Say = print) -> Postgres:
     if done.returncode != 0:
         shutil.rmtree(home, ignore_errors=True)
         raise Missing(f"PostgreSQL's initdb failed: {done.stderr.strip()[-300:]}")
+    return Postgres(home, binaries, _serve(home, binaries))
+
+
+def _serve(home: Path, binaries: Path) -> subprocess.Popen:
     options = [f"--{name}={value}" for name, value in {**SETTINGS, "unix_socket_directories": str(home)}.items()]
-    command = [*as_other, str(binaries / "postgres"), "-D", str(home / "data"), *options]
-    with (home / "log").open("wb") as log:
+    command = [*unprivileged.prefix(home), str(binaries / "postgres"), "-D", str(home / "data"), *options]
+    with (home / "log").open("ab") as log:
         # SIGTERM would wait until everybody has left.
-        process = guard.start(command, end_by=signal.SIGINT, cwd=home, stdout=log, stderr=log)
-    return Postgres(home, binaries, process)
+        return guard.start(command, end_by=signal.SIGINT, cwd=home, stdout=log, stderr=log)
 
 
 def find(say: Say = print) -> Path:

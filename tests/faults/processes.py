@@ -2,10 +2,15 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
-WORKERS = 3
-"""WORKER_PROCESSES, as long as nobody sets it."""
+from backups.worker.supervisor import die_with_parent
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKERS = 2
+"""WORKER_PROCESSES of a fault run."""
 
 
 def table() -> dict[int, tuple[int, int]]:
@@ -42,12 +47,41 @@ def children(pid: int) -> list[int]:
 
 
 class Console:
-    """The processes below one ``manage.py up``. Each property is None (or empty) while it is not there."""
+    """``manage.py up`` of one host and the processes below it. Each property is None (or empty) while it is not
+    there."""
 
-    def __init__(self, pid: int) -> None:
-        self.up = pid
+    def __init__(self, host: str, port: int, environ: dict[str, str], log: Path) -> None:
+        self.host, self.port, self.environ, self.log = host, port, environ, log
+        self.process: subprocess.Popen | None = None
+
+    def start(self) -> None:
         self._known: int | None = None
         self._others: list[int | None] = [None, None]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, str(ROOT / "manage.py"), "up", "--bind", f"127.0.0.1:{self.port}"],
+                env={**os.environ, **self.environ},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=die_with_parent,  # a killed fault run leaves nobody behind
+            )
+
+    @property
+    def up(self) -> int:
+        return self.process.pid
+
+    @property
+    def everybody(self) -> list[int]:
+        return [self.up, *below(self.up)]
+
+    @property
+    def complete(self) -> bool:
+        return bool(self.workers and self.web)
+
+    def kill_all(self) -> None:
+        send(self.everybody)
+        self.process.wait()
 
     def _child(self, pid: int | None, word: str) -> int | None:
         return next((child for child in children(pid) if word in command(child)), None) if pid else None

@@ -1,4 +1,4 @@
-"""A short fault run: every kind of fault once, on SQLite."""
+"""Short fault runs: SQLite with one host, PostgreSQL with two, Redis as broker. `make test-faults`: the long ones."""
 
 import subprocess
 import sys
@@ -6,12 +6,24 @@ from pathlib import Path
 
 import pytest
 
+SEED = "7"
 
-@pytest.mark.timeout(600)
-def test_nothing_is_lost_doubled_or_left_behind_whatever_is_killed():
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(
+    ("faults", "options"),
+    [
+        (8, ["--database", "sqlite"]),
+        (8, ["--database", "postgres"]),
+        (4, ["--database", "sqlite", "--broker", "redis"]),
+    ],
+    ids=["one-host", "two-hosts", "redis-as-broker"],
+)
+def test_nothing_is_lost_doubled_or_left_behind_whatever_fails(faults, options):
     script = Path(__file__).with_name("run.py")
+    command = [sys.executable, str(script), str(faults), "--seed", SEED, *options]
 
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=590)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=390)
 
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr

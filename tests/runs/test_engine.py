@@ -281,7 +281,9 @@ def test_a_database_that_does_not_answer_is_left_to_the_lease(queue):
     assert run.lines == 0
 
 
-@pytest.mark.parametrize("error", [OperationalError("disk is full"), InterfaceError("closed"), NotWritten("log: full")])
+@pytest.mark.parametrize(
+    "error", [OperationalError("disk is full"), InterfaceError("closed"), NotWritten("log: full")]
+)
 def test_a_disk_that_is_full_for_long_does_not_use_up_the_attempts(queue, lease_ends, error):
     def full(turn):
         turn.write(write)
