@@ -38,6 +38,8 @@ def test_a_value_may_come_from_a_file(tmp_path):
         (lambda e: env.number("TEST_A", 5, environ=e), {"TEST_A": "five"}, "write a number"),
         (lambda e: env.number("TEST_A", 5, low=1, high=9, environ=e), {"TEST_A": "10"}, "between 1 and 9"),
         (lambda e: env.path("TEST_A", ROOT, environ=e), {"TEST_A": "var"}, "absolute"),
+        (lambda e: env.label("TEST_A", "a", environ=e), {"TEST_A": "../b"}, "letters, digits"),
+        (lambda e: env.label("TEST_A", "a", environ=e), {"TEST_A": "b" * 65}, "up to 64"),
         (lambda e: env.database("TEST_A", ROOT, environ=e), {"TEST_A": "mysql://x/y"}, "postgresql://"),
     ],
 )

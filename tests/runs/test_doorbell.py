@@ -56,3 +56,15 @@ def test_a_doorbell_that_rings_twice_is_one_turn(cast):
         advance(*task.task["args"], kinds)
     assert OrmQ.objects.count() == 2
     assert len(turns) == 1
+
+
+def test_a_queue_that_nobody_empties_does_not_grow_for_ever(db, monkeypatch):
+    monkeypatch.setattr(doorbell, "LONG_QUEUE", 2)
+    for _ in range(4):
+        doorbell.ring_now(1)
+    assert OrmQ.objects.count() == 2
+
+
+def test_each_host_has_a_queue_of_its_own(db, settings):
+    doorbell.ring_now(1)
+    assert OrmQ.objects.get().key == f"console-{settings.WORKER_HOST}"

@@ -176,3 +176,22 @@ def test_a_file_that_was_removed_keeps_no_run_from_ending(queue):
     text = list(run_log.as_text(run, calls=True))
     assert text[5] == elsewhere(run, 6, 9, settings.WORKER_HOST)
     assert len(text) == 5 + 1 + 3
+
+
+def test_a_folder_without_room_keeps_the_turn_from_its_commit(queue, lease_ends, settings, tmp_path):
+    """Nothing is half written, and all lines are there when it can be written again."""
+    good, settings.RUN_LOGS_DIR = settings.RUN_LOGS_DIR, tmp_path / "a file"
+    settings.RUN_LOGS_DIR.write_text("")
+    run, kinds = queue("talks"), one_step("talks", talk)
+    for _ in range(3):
+        advance(run.pk, kinds)
+        lease_ends(run)
+    run.refresh_from_db()
+    assert (run.lines, run.log.count(), run.state) == (3, 3, RunState.RUNNING)
+
+    settings.RUN_LOGS_DIR = good
+    while advance(run.pk, kinds) is not None:
+        pass
+    run.refresh_from_db()
+    assert (run.lines, run.state) == (12, RunState.SUCCEEDED)
+    assert numbers_in_file(run) == [6, 7, 8, 9, 10, 11, 12]
