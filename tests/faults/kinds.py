@@ -258,8 +258,8 @@ KINDS: dict[str, Kind] = {
 def plan(faults: int, random, place) -> list[str]:
     """So many kinds, in rounds: every kind that can happen here once a round. A run that is shorter than a round has
     the kinds that can happen nowhere else, and then some of the common ones."""
-    where = (place.database, place.broker)
-    own = [name for name, kind in KINDS.items() if kind.where in where and (name != "disk full" or place.small_disk)]
+    possible = {name: kind for name, kind in KINDS.items() if name != "disk full" or place.small_disk}
+    own = [name for where in (place.broker, place.database) for name, kind in possible.items() if kind.where == where]
     common = [name for name, kind in KINDS.items() if not kind.where]
     if faults < len(own) + len(common):
         chosen = [*own, *random.sample(common, len(common))][:faults]

@@ -15,7 +15,7 @@ SEED = "7"
     [
         (8, ["--database", "sqlite"]),
         (8, ["--database", "postgres"]),
-        (4, ["--database", "sqlite", "--broker", "redis"]),
+        (2, ["--database", "sqlite", "--broker", "redis"]),
     ],
     ids=["one-host", "two-hosts", "redis-as-broker"],
 )
