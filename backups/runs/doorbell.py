@@ -23,7 +23,12 @@ def ring(run_id: int) -> None:
 def ring_now(run_id: int) -> None:
     """Ring, and shrug when the queue cannot be reached: the run is safe in its row."""
     try:
-        if get_broker().queue_size() < LONG_QUEUE:  # where no worker runs, nobody empties it
-            async_task(TASK, run_id)
-    except Exception:  # noqa: BLE001 - any broker, any fault; the act it belongs to is already committed
-        log.warning("doorbell not delivered", extra={"run": run_id}, exc_info=True)
+        deliver(run_id)
+    except Exception as error:  # noqa: BLE001 - any broker, any fault; the act it belongs to is already committed
+        log.warning("doorbell not delivered: %s", error, extra={"run": run_id})
+
+
+def deliver(run_id: int) -> None:
+    """Ring at once; raises whatever the broker raises."""
+    if get_broker().queue_size() < LONG_QUEUE:  # where no worker runs, nobody empties it
+        async_task(TASK, run_id)

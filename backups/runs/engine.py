@@ -144,7 +144,11 @@ def advance(run_id: int, kinds: dict[str, Kind]) -> float | None:
     but gives its lease back: the run comes again in a moment, MAX_CLAIMS times at most. When the database does not
     answer, or a disk is full, nothing can be given back: the run comes again when its lease ends, however often.
     """
-    run = claim(run_id)
+    try:
+        run = claim(run_id)
+    except NOT_WRITTEN as error:
+        logger.warning("not claimed: %s; the run is rung for again", error, extra={"run": run_id})
+        return None
     if run is None:
         return None
     turn = Turn(run, kinds.get(run.kind))

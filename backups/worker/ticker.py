@@ -129,7 +129,7 @@ def ring_due_runs() -> None:
     waiting = in_order.values_list("pk", flat=True)[:QUEUE_IS_LONG]
     if waiting and get_broker().queue_size() < QUEUE_IS_LONG:
         for run_id in waiting:
-            doorbell.ring_now(run_id)
+            doorbell.deliver(run_id)  # the first that fails ends this: told once, not for every run and second
 
 
 def ring_beat() -> None:

@@ -281,6 +281,15 @@ def test_a_database_that_does_not_answer_is_left_to_the_lease(queue):
     assert run.lines == 0
 
 
+def test_a_claim_that_cannot_be_written_is_told_in_one_line(queue, monkeypatch, caplog):
+    def full(run_id):
+        raise OperationalError("database or disk is full")
+
+    monkeypatch.setattr("backups.runs.engine.claim", full)
+    assert advance(queue("full").pk, one_step("full", succeed)) is None
+    assert [record.exc_info for record in caplog.records] == [None]
+
+
 @pytest.mark.parametrize(
     "error", [OperationalError("disk is full"), InterfaceError("closed"), NotWritten("log: full")]
 )

@@ -215,3 +215,19 @@ def test_every_start_is_in_the_log_with_the_policy_of_that_time(db, settings):
     digests = [text.split('"policy":')[1][:70] for text in (first, second)]
     assert digests[0] != digests[1]
     assert settings.VERSION in first
+
+
+@pytest.mark.django_db(transaction=True)
+def test_doorbells_that_cannot_be_delivered_do_not_fill_the_disk(queue, monkeypatch, caplog):
+    for _ in range(5):
+        queue()
+
+    def full(*args):
+        raise OperationalError("database or disk is full")
+
+    monkeypatch.setattr("backups.runs.doorbell.async_task", full)
+    caplog.clear()
+    one = Ticker()
+    for _ in range(3):
+        one._every("doorbells", 0, ring_due_runs)
+    assert [record.message for record in caplog.records] == ["tick failed: doorbells"]
