@@ -7,8 +7,8 @@ their age is shown. Credentials are judged by their test, never here.
 from datetime import timedelta
 
 from django.conf import settings
-from django.utils import timezone
 
+from backups import clock
 from backups.audit import act
 from backups.audit.acts import Act
 from backups.gateways.elasticsearch import indices as es_indices
@@ -59,7 +59,7 @@ def _answered(a: Act, cluster: Cluster, fence: int, contact: Contact, indices: d
 
 
 def _failed(a: Act, cluster: Cluster, fence: int, problem: GatewayError) -> None:
-    now, failures = timezone.now(), cluster.failures + 1
+    now, failures = clock.now(), cluster.failures + 1
     since = cluster.failing_since or now
     refused = isinstance(problem, (BadCredential, Forbidden, NoCredential))
     columns = {"message": problem.message, "detail": problem.detail, "state": ClusterState.BAD, "looked_at": now}

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from backups import clock
 from backups.audit import act
 from backups.audit.acts import Act
 from backups.clusters import leases
@@ -176,7 +177,7 @@ def _gone(a: Act, repository: Repository, row: Known, read: Read, told: dict) ->
         return
     if row.state in (SnapshotState.UNKNOWN, SnapshotState.WANTED) or (snapshot.run_id and not row.uuid):
         ended = snapshot.run.ended_at if snapshot.run_id else None
-        if ended is None or timezone.now() - ended > NEVER_CAME_AFTER:
+        if ended is None or clock.now() - ended > NEVER_CAME_AFTER:
             _set(snapshot, state=SnapshotState.FAILED, message=NEVER_CAME)
         return
     _set(snapshot, state=SnapshotState.MISSING, message=GONE)
@@ -287,7 +288,7 @@ def _failed(repository: Repository, fence: int, error: GatewayError) -> None:
         repository.pk,
         fence,
         failures=failures,
-        failing_since=repository.failing_since or timezone.now(),
+        failing_since=repository.failing_since or clock.now(),
         collect_message=error.message,
         collect_detail=error.detail,
         **leases.done(wait),

@@ -46,8 +46,8 @@ def no_answer(turn: Turn, snapshot: Snapshot, error: GatewayError) -> Stay | Don
 def refused(turn: Turn, snapshot: Snapshot, error: Answered) -> Stay | Done:
     """The create was refused: it did nothing, but one of a process that died before may have. While the cluster is
     at another snapshot, it is asked again: Elasticsearch before 7.9 does one operation at a time."""
-    since = turn.moment("busy_since") or timezone.now()
-    if error.type == BUSY and timezone.now() - since < BUSY_FOR:
+    since = turn.moment("busy_since") or clock.now()
+    if error.type == BUSY and clock.now() - since < BUSY_FOR:
         if "busy_since" not in turn.memory:
             turn.log(f"{error.message} This run waits for it.", Level.WARNING)
         turn.remember(busy_since=since, maybe_sent=_maybe_sent(turn, snapshot))
