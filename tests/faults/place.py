@@ -64,13 +64,17 @@ class Place:
             found["BROKER_REDIS_URL"] = self.redis.url
         return found
 
-    def leave(self) -> None:
+    def leave(self, *, keep_logs: bool) -> None:
         if self.small_disk:
             subprocess.run(["umount", "-l", self.home_of("a")], check=False)
         for server in (self.server, self.redis):
             if server:
                 server.stop()
-        shutil.rmtree(self.home, ignore_errors=True)
+        for one in self.home.iterdir():
+            if not (keep_logs and one.suffix == ".log"):
+                shutil.rmtree(one) if one.is_dir() else one.unlink()
+        if not keep_logs:
+            self.home.rmdir()
 
     def _mount(self) -> bool:
         """A small disk below host a; the mount is seen by this process and its children only (see ``apart``)."""

@@ -34,12 +34,14 @@ def main() -> int:
         print("not tested: disk full (no disk can be mounted here)", flush=True)
     print(f"{asked.faults} faults on {asked.database}, seed {asked.seed}, hosts {', '.join(place.hosts)}", flush=True)
     os.environ |= {name: v for name, v in place.environ("a").items() if name != "PYTHONPATH"}
+    bad = True
     try:
         figures = burn(place, asked)
+        print(as_table(figures), flush=True)
+        bad = any(figures[name] for name in BAD) or figures["chain"] != "intact"
     finally:
-        place.leave()
-    print(as_table(figures), flush=True)
-    return int(any(figures[name] for name in BAD) or figures["chain"] != "intact")
+        place.leave(keep_logs=bad)
+    return int(bad)
 
 
 def arguments() -> argparse.Namespace:
