@@ -39,19 +39,25 @@ def views_are_gated(app_configs, **kwargs) -> list:
 
 @register(Tags.database)
 def triggers_are_in_place(app_configs, databases=None, **kwargs) -> list:
-    """W002: the log's protection in the database is complete. A warning only, because ``migrate`` puts it back."""
+    """W002, W003: the log's protection in the database is complete, and nothing stands beside it. Warnings only:
+    ``migrate`` puts back what is missing, and what is too much a person has to look at."""
     if not databases:
         return []
     try:
         if "backups_auditentry" not in connection.introspection.table_names():
             return []
-        missing = triggers.missing()
+        missing, foreign = triggers.missing(), triggers.foreign()
     except DatabaseError as error:
         return [Warning(f"The database cannot be asked: {error}", id="backups.W001")]
-    if not missing:
-        return []
-    hint = "Run `manage.py migrate` to put them back, then `manage.py audit_verify`, and find out who removed them."
-    return [Warning(f"Triggers of the log are missing: {', '.join(missing)}.", hint=hint, id="backups.W002")]
+    found = []
+    if missing:
+        hint = "`manage.py migrate` puts them back. Then run `manage.py audit_verify`, and find out who removed them."
+        found.append(Warning(f"Triggers of the log are missing: {', '.join(missing)}.", hint=hint, id="backups.W002"))
+    if foreign:
+        hint = "They can swallow entries. Find out who put them there, and when; then drop them."
+        text = f"On the tables of the log is what the console did not put there: {', '.join(foreign)}."
+        found.append(Warning(text, hint=hint, id="backups.W003"))
+    return found
 
 
 @register(Tags.database)

@@ -104,7 +104,8 @@ def write(entries: list[dict]) -> None:
         now = clock.now()
         head.at = max(now, head.at) if head.at else now
         head.seq, head.digest = _append(entry, head, origin)
-        AuditHead.objects.filter(pk=1).update(seq=head.seq, digest=head.digest, at=head.at)
+        if not AuditHead.objects.filter(pk=1).update(seq=head.seq, digest=head.digest, at=head.at):
+            raise AuditError("The database did not take the entry, so nothing happened. Run manage.py audit_verify.")
 
 
 def _append(entry: dict, head: AuditHead, origin: dict) -> tuple[int, str]:

@@ -8,8 +8,8 @@ CHECKPOINT_SECONDS even when nothing happened (a missing one is the alarm), and 
 import base64
 import json
 import os
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -65,17 +65,21 @@ def signed_by(statement: dict, public_key: Ed25519PublicKey) -> bool:
     try:
         signature = base64.b64decode(str(statement.get("signature")), validate=True)
         public_key.verify(signature, chain.canonical(fields).encode())
-    except (InvalidSignature, ValueError):
+    except (InvalidSignature, TypeError, ValueError):
         return False
     return True
 
 
-def from_files(folder: Path | None = None) -> Iterator[tuple[str, dict | None]]:
+def from_files() -> Iterator[tuple[str, dict | None]]:
     """Every line of every checkpoint file as (place, statement); None for a line that is no statement."""
-    for file in sorted((folder or settings.CHECKPOINTS_DIR).glob("*.jsonl")):
-        with file.open(encoding="utf-8", errors="replace") as lines:
-            for number, line in enumerate(lines, start=1):
-                yield f"{file.name} line {number}", _statement(line)
+    for file in sorted(settings.CHECKPOINTS_DIR.glob("*.jsonl")):
+        yield from _lines_of(file, file.name)
+
+
+def from_copies(files: Iterable[Path]) -> Iterator[tuple[str, dict | None]]:
+    """The same of files that were kept elsewhere."""
+    for file in files:
+        yield from _lines_of(file, str(file))
 
 
 def statement_of(row: Checkpoint) -> dict:
@@ -110,14 +114,19 @@ def _last_line() -> dict | None:
     return _statement(end.splitlines()[-1].decode(errors="replace")) if end.endswith(b"\n") else None
 
 
+def _lines_of(file: Path, name: str) -> Iterator[tuple[str, dict | None]]:
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines, start=1):
+            yield f"{name} line {number}", _statement(line)
+
+
 def _statement(line: str) -> dict | None:
     try:
         found = json.loads(line)
-    except (ValueError, RecursionError):
+        datetime.fromisoformat(found["at"])
+        return found if isinstance(found["seq"], int) and 0 <= found["seq"] < 2**63 else None
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    if not isinstance(found, dict) or not isinstance(found.get("seq"), int):
-        return None
-    return found if 0 <= found["seq"] < 2**63 else None
 
 
 def _append_lines(statements: list[dict]) -> None:

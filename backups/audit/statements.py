@@ -1,6 +1,7 @@
 """Which signed statements a check of some entries needs: each once, be it a line of a file, a row, or both."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from django.conf import settings
 from django.db.models import Max, Q
@@ -17,35 +18,39 @@ class Statements:
     """Statements about the entries after ``since`` up to ``until``, those that name entries beyond the head, and the
     newest one about what came before: it vouches for all of that.
 
-    Once all were read, ``proven_until`` says how far the files reach, ``missing`` which rows of this host lack their
-    line in the file, and ``late`` which of them lack it only because the file was copied before the database.
+    ``copies`` are files that were kept elsewhere. Once all were read, ``proven_until`` and ``proven_at`` say how far
+    the files reach, ``missing`` which rows of this host lack their line in the file, and ``late`` which of them lack
+    it only because the file was copied before the database.
     """
 
-    def __init__(self, since: int, until: int) -> None:
+    def __init__(self, since: int, until: int, copies: Iterable[Path] = ()) -> None:
         self.after = since or -1  # a checkpoint of the empty log belongs to the beginning
         self.until = until
+        self.copies = copies
         self.head = AuditHead.objects.filter(pk=1).values_list("seq", flat=True).first() or 0
         # Asked before the files are read: a line is always there before its row.
         self.newest_row = Checkpoint.objects.aggregate(newest=Max("pk"))["newest"] or 0
-        self.proven_until = 0
+        self.proven_until, self.proven_at = 0, ""
         self.missing: list[str] = []
         self.late: list[str] = []
         self._seen: set[tuple] = set()
         self._before: Placed | None = None
 
     def __iter__(self) -> Iterator[Placed]:
-        yield from self._lines()
-        yield from self._rows()
+        yield from self._lines(checkpoints.from_files())
+        yield from self._rows()  # before the copies, which must not stand in for lines of the file
+        yield from self._lines(checkpoints.from_copies(self.copies))
         if self._before:
             yield self._before
 
-    def _lines(self) -> Iterator[Placed]:
-        for place, statement in checkpoints.from_files():
+    def _lines(self, lines: Iterable[Placed]) -> Iterator[Placed]:
+        for place, statement in lines:
             if statement is None:
                 yield place, None
                 continue
             seq = statement["seq"]
-            self.proven_until = max(self.proven_until, seq)
+            proven = max((self.proven_until, self.proven_at), (seq, str(statement.get("at"))))
+            self.proven_until, self.proven_at = proven
             if self._concerns(seq):
                 if _key(statement) not in self._seen:
                     self._seen.add(_key(statement))

@@ -92,6 +92,15 @@ POSTGRESQL = {
 }
 
 
+SQLITE_FOREIGN = "SELECT type, name FROM sqlite_master WHERE type = 'trigger' AND lower(tbl_name) IN (%s, %s, %s)"
+POSTGRESQL_FOREIGN = """
+    WITH tables AS (SELECT oid, relname, relrowsecurity FROM pg_class
+                    WHERE relname = ANY(%s) AND pg_table_is_visible(oid))
+    SELECT 'trigger', tgname::text FROM pg_trigger JOIN tables ON tables.oid = tgrelid WHERE NOT tgisinternal
+    UNION ALL SELECT 'rule', rulename::text FROM pg_rewrite JOIN tables ON tables.oid = ev_class
+    UNION ALL SELECT 'row security of', relname::text FROM tables WHERE relrowsecurity"""
+
+
 def install() -> None:
     """Put every trigger in place, and the one head row of an empty log. Safe to repeat. A head that is missing
     from a log with entries is not made anew: ``verify`` has to say so."""
@@ -123,6 +132,18 @@ def missing() -> list[str]:
             cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
             expected, found = SQLITE, dict(cursor.fetchall())
     return sorted(name for name, what in expected.items() if found.get(name) != what)
+
+
+def foreign() -> list[str]:
+    """What stands on the tables of the log and is not ours: triggers, and on PostgreSQL rules and row security. They
+    can swallow entries before anybody sees them."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(POSTGRESQL_FOREIGN, [[ENTRY, HEAD, CHECKPOINT]])
+        else:
+            cursor.execute(SQLITE_FOREIGN, [ENTRY, HEAD, CHECKPOINT])
+        found = {f"{kind} {name}" for kind, name in cursor.fetchall()}
+    return sorted(found - {f"trigger {name}" for name in (SQLITE | POSTGRESQL)})
 
 
 def _install_postgresql(cursor) -> None:

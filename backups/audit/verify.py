@@ -1,162 +1,100 @@
 """Checks the ledger: numbers, links, times, digests, MACs, columns, head, triggers and checkpoints. Reads only."""
 
-import hmac
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 
-from . import chain, checkpoints, keys, triggers
+from . import checkpoints, keys, triggers
+from .entries import Stamp, begin_after, check_entries, is_unreadable, mac_is_right
 from .models import AuditEntry, AuditHead
+from .parallel import check_entries_at_once
 from .statements import Statements
+from .verdict import Verdict
 
-CHUNK = 5000
+__all__ = ["Verdict", "checking", "mac_is_right", "verify"]
+
 PART = 500
-COLUMNS = (
-    *("seq", "at", "action", "outcome", "severity", "actor_id", "actor_name", "object_type", "object_id"),
-    *("object_name", "reason", "run", "text", "prev", "digest", "mac"),
-)
 
 
-@dataclass
-class Verdict:
-    """``problem`` is empty when everything agrees. ``proven_until`` is the newest entry that a signed
-    checkpoint in a file covers: what came later could be cut off unnoticed."""
-
-    since: int
-    seq: int = 0
-    head_digest: str = chain.FIRST
-    head_at: datetime | None = None
-    problem: str = ""
-    first_bad: int | None = None
-    proven_until: int = 0
-    checkpoints: int = 0
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def intact(self) -> bool:
-        return not self.problem
-
-    def fail(self, problem: str, seq: int | None = None) -> "Verdict":
-        """Keep the first problem; later ones follow from it. ``seq`` leads to an entry: numbers begin with 1."""
-        if not self.problem:
-            self.problem, self.first_bad = problem, seq if seq and seq > 0 else None
-        return self
-
-
-def verify(since: int = 0, limit: int | None = None) -> Verdict:
+def verify(since: int = 0, limit: int | None = None, *, processes: int = 1, copies: Iterable[Path] = ()) -> Verdict:
     """Check entries from ``since`` + 1 on (0: all), ``limit`` of them at most, and everything that vouches for
-    them. What was checked up to ``since`` is trusted, as long as the newest checkpoint before it still agrees."""
+    them. What was checked up to ``since`` is trusted, as long as the newest checkpoint before it still agrees.
+
+    ``processes`` share a long log between them. ``copies`` are files of checkpoints that were kept elsewhere.
+    """
     verdict = Verdict(since=since, seq=since)
-    for _ in checking(verdict, limit):
+    if processes > 1 and limit is None:
+        check_entries_at_once(verdict, processes)
+    for _ in checking(verdict, limit, copies):
         pass
     return verdict
 
 
-def checking(verdict: Verdict, limit: int | None = None) -> Iterator[None]:
+def checking(verdict: Verdict, limit: int | None = None, copies: Iterable[Path] = ()) -> Iterator[None]:
     """The same in parts: fills in the verdict, and comes back after every fraction of a second of work."""
+    keys.mac_key(), keys.public_key()  # without them there is no check at all, and that is no fault of the log
+    try:
+        yield from _checking(verdict, limit, copies)
+    except Exception as error:
+        if not is_unreadable(error):
+            raise
+        verdict.fail(f"The database holds what the console never wrote, and it cannot be read: {error}.")
+
+
+def _checking(verdict: Verdict, limit: int | None, copies: Iterable[Path]) -> Iterator[None]:
     _check_start(verdict)
     if verdict.intact:
-        yield from _check_entries(verdict, limit)
+        yield from check_entries(verdict, limit)
+    for check in (_check_count, _check_head, _check_triggers):
+        if verdict.intact:
+            check(verdict)
     if verdict.intact:
-        _check_head(verdict)
-        _check_triggers(verdict)
-        yield from _check_checkpoints(verdict)
+        yield from _check_checkpoints(verdict, Statements(verdict.since, verdict.seq, copies))
 
 
 def _check_start(verdict: Verdict) -> None:
     forged = AuditEntry.objects.filter(seq__lt=1).values_list("seq", flat=True).first()
     if forged is not None:
         verdict.fail(f"There is an entry {forged}, but the log begins with entry 1.")
-    elif verdict.since:
-        start = AuditEntry.objects.filter(seq=verdict.since).values("digest", "at").first()
-        if start is None:
-            verdict.fail(f"Entry {verdict.since} is missing.", verdict.since)
-        else:
-            verdict.head_digest, verdict.head_at = start["digest"], start["at"]
+    elif verdict.seq == verdict.since:
+        begin_after(verdict)
 
 
-def _check_entries(verdict: Verdict, limit: int | None) -> Iterator[None]:
-    while True:
-        size = CHUNK if limit is None else min(CHUNK, verdict.since + limit - verdict.seq)
-        rows = AuditEntry.objects.filter(seq__gt=verdict.seq).order_by("seq").values(*COLUMNS)[:size]
-        for row in rows:
-            problem = _problem(row, verdict)
-            if problem:
-                verdict.fail(f"Entry {verdict.seq + 1}: {problem}", verdict.seq + 1)
-                return
-            verdict.seq, verdict.head_digest, verdict.head_at = row["seq"], row["digest"], row["at"]
-        yield
-        if len(rows) < CHUNK:
-            return
-
-
-def _problem(row: dict, before: Verdict) -> str:
-    """What is wrong with this row, coming after what ``before`` has seen; empty when nothing is."""
-    if row["seq"] != before.seq + 1:
-        return f"is missing; the next one found is {row['seq']}."
-    if row["prev"] != before.head_digest:
-        return "does not link to the entry before it."
-    if not row["text"].isascii() or chain.digest_of(row["text"]) != row["digest"]:
-        return "was changed: its text does not have the stored digest."
-    if not mac_is_right(row["digest"], row["mac"]):
-        return "was not written by this console: its MAC is wrong."
-    if before.head_at and row["at"] < before.head_at:
-        return "is older than the entry before it."
-    return _columns_problem(row)
-
-
-def mac_is_right(digest: str, mac: str) -> bool:
-    return hmac.compare_digest(chain.mac_of(digest, keys.mac_key()).encode(), mac.encode())
-
-
-def _columns_problem(row: dict) -> str:
-    try:
-        text = json.loads(row["text"])
-        expected = {
-            "seq": text["seq"],
-            "at": text["at"],
-            "prev": text["prev"],
-            "action": text["action"],
-            "outcome": text["outcome"],
-            "severity": text["severity"],
-            "actor_id": text["actor"]["id"],
-            "actor_name": text["actor"]["name"],
-            "object_type": text["object"]["type"],
-            "object_id": text["object"]["id"],
-            "object_name": text["object"]["name"],
-            "reason": text["reason"],
-            "run": text["run"],
-        }
-    except (ValueError, KeyError, TypeError):
-        return "has a text that is not an entry."
-    shown = row | {"at": chain.stamp(row["at"])}
-    differing = [name for name, value in expected.items() if shown[name] != value]
-    return f"was changed: {', '.join(differing)} differ from its text." if differing else ""
+def _check_count(verdict: Verdict) -> None:
+    """Entries are read by number. Where the primary key was taken off, a second one of a number can hide."""
+    first = max(verdict.since, 1)
+    there = AuditEntry.objects.filter(seq__gte=first, seq__lte=verdict.seq).count()
+    if there > max(0, verdict.seq - first + 1):
+        verdict.fail(f"There are {there:,} entries with the numbers {first:,} to {verdict.seq:,}.")
 
 
 def _check_head(verdict: Verdict) -> None:
-    head = AuditHead.objects.filter(pk=1).first()
-    if head is None:
+    found = AuditHead.objects.filter(pk=1).values_list("seq", "digest", Stamp("at")).first()
+    if found is None:
         verdict.fail("The head of the chain is missing.")
+        return
+    seq, digest, at = found
+    entry = AuditEntry.objects.filter(seq=seq).values_list("digest", Stamp("at")).first()
     # Entries may have been added since the rows were read; then the head is ahead, and that is well.
-    elif head.seq < verdict.seq or (head.seq == verdict.seq and head.digest != verdict.head_digest):
-        verdict.fail(f"The head says entry {head.seq}, but the last entry is {verdict.seq}.", head.seq)
-    elif not AuditEntry.objects.filter(seq=head.seq, digest=head.digest).exists() and head.seq:
-        verdict.fail(f"The head says entry {head.seq}, which is missing.", verdict.seq + 1)
+    if seq < verdict.seq or (seq == verdict.seq and digest != verdict.head_digest):
+        verdict.fail(f"The head says entry {seq}, but the last entry is {verdict.seq}.", seq)
+    elif seq and (entry is None or entry[0] != digest):
+        verdict.fail(f"The head says entry {seq}, which is missing.", verdict.seq + 1)
+    elif seq and entry[1] != at:
+        verdict.fail(f"The head says that entry {seq} was written at {at}, but its own text says {entry[1]}.", seq)
 
 
 def _check_triggers(verdict: Verdict) -> None:
-    missing = triggers.missing()
+    missing, foreign = triggers.missing(), triggers.foreign()
     if missing:
         verdict.fail(f"The triggers that protect the log are not in place: {', '.join(missing)}.")
+    elif foreign:
+        verdict.fail(f"What the console did not put there changes how the log is kept: {', '.join(foreign)}.")
 
 
-def _check_checkpoints(verdict: Verdict) -> Iterator[None]:
+def _check_checkpoints(verdict: Verdict, statements: Statements) -> Iterator[None]:
     """The signed statements that concern these entries must agree with them, and each row of this host must have its
     line in the file. An unreadable line is noted, not fatal: a crash can cut one short, before there is a row."""
-    statements = Statements(verdict.since, verdict.seq)
     reading = iter(statements)
     while part := list(islice(reading, PART)):
         digests = dict(
@@ -169,9 +107,10 @@ def _check_checkpoints(verdict: Verdict) -> Iterator[None]:
         verdict.fail(f"Checkpoint lines are missing from the file: the first is that of {statements.missing[0]}.")
     if statements.late:
         verdict.notes.append(f"The file ends before {statements.late[0]}; the next checkpoint brings its line.")
-    verdict.proven_until = statements.proven_until if verdict.intact else 0
-    if verdict.intact and not verdict.proven_until:
-        verdict.notes.append("No checkpoint file was found: a cut at the end would not show.")
+    if verdict.intact:
+        verdict.proven_until, verdict.proven_at = statements.proven_until, statements.proven_at
+        if not verdict.proven_at:
+            verdict.notes.append("No checkpoint file was found: a cut at the end would not show.")
 
 
 def _check_checkpoint(verdict: Verdict, place: str, statement: dict | None, digests: dict[int, str]) -> None:

@@ -45,7 +45,8 @@ def rehash(first: int, last: int, *, key: bytes) -> None:
 def cut_rows(after: int) -> None:
     """Take the newest entries away and set the head back."""
     AuditEntry.objects.filter(seq__gt=after).delete()
-    AuditHead.objects.update(seq=after, digest=AuditEntry.objects.get(seq=after).digest)
+    last = AuditEntry.objects.get(seq=after)
+    AuditHead.objects.update(seq=after, digest=last.digest, at=last.at)
 
 
 def checkpoint_lines() -> list[str]:
@@ -399,7 +400,7 @@ def test_a_line_like_another_but_with_a_wrong_signature_is_another(log):
 
 
 def test_a_check_comes_back_between_its_parts(log, monkeypatch):
-    monkeypatch.setattr("backups.audit.verify.CHUNK", 10)
+    monkeypatch.setattr("backups.audit.entries.CHUNK", 10)
     monkeypatch.setattr("backups.audit.verify.PART", 1)
     verdict = Verdict(since=0)
     parts = sum(1 for _ in checking(verdict))

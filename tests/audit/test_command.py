@@ -5,6 +5,7 @@ from django.core.management import call_command
 
 from backups.audit import checkpoints
 from backups.audit.models import AuditEntry, Verification
+from backups.templatetags import formats
 from tests.audit.conftest import without_triggers
 
 pytestmark = [pytest.mark.django_db, pytest.mark.db]
@@ -12,12 +13,15 @@ pytestmark = [pytest.mark.django_db, pytest.mark.db]
 
 def test_an_intact_log_ends_well(write, capsys):
     write(3)
-    checkpoints.make_checkpoint()
+    signed = checkpoints.make_checkpoint()
     write(1)
 
     call_command("audit_verify")
 
-    assert capsys.readouterr().out == ("Intact: 4 entries up to number 4, 1 checkpoints; provable up to entry 3.\n")
+    assert capsys.readouterr().out == (
+        "Intact: 4 entries up to number 4, 1 checkpoints; provable up to entry 3, "
+        f"not provable since {formats.stamp(signed.at)}.\n"
+    )
     assert Verification.objects.get().problem == ""
 
 

@@ -122,7 +122,7 @@ def test_a_long_chain_is_checked_in_slices_one_right_after_the_other(write, watc
 
 
 def test_a_look_that_takes_long_is_put_aside_and_taken_up_again(write, clock, monkeypatch):
-    monkeypatch.setattr("backups.audit.verify.CHUNK", 2)
+    monkeypatch.setattr("backups.audit.entries.CHUNK", 2)
     write(5)
     watching = watch.Watch(work_seconds=0, clock=clock)
     answers = []
