@@ -21,7 +21,7 @@ LATELY = timedelta(hours=24)
 SHOWN = 10
 ROWS = 50
 LANE = 14
-ACTIVITY = 5
+ACTIVITY, LOOKED_THROUGH = 5, 100
 # Everybody comes and goes: what they did is the activity.
 COMING_AND_GOING = ("person.signed_in", "person.signed_out", "step_up.passed", "session.expired", "log.viewed")
 FAILED = (RunState.FAILED, RunState.PARTIAL)
@@ -94,9 +94,10 @@ class Overview:
 
     @cached_property
     def activity(self) -> list[AuditEntry]:
-        """The newest entries about what was done, of those that this person may see."""
-        entries = AuditEntry.objects.visible_to(self.user).exclude(action__in=COMING_AND_GOING)
-        return list(entries.order_by("-seq")[:ACTIVITY])
+        """The newest entries about what was done, of those that this person may see and of the last LOOKED_THROUGH:
+        who looks further back opens the log."""
+        entries = AuditEntry.objects.visible_to(self.user).order_by("-seq")[:LOOKED_THROUGH]
+        return [entry for entry in entries if entry.action not in COMING_AND_GOING][:ACTIVITY]
 
     @property
     def sees_activity(self) -> bool:
