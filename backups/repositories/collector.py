@@ -62,6 +62,7 @@ def collect(pk: int, fence: int) -> None:
         registered = es.list_repositories(open_client(cluster, Purpose.EVERYDAY, patience=CALL_SECONDS))
     except GatewayError:
         return  # the cluster's own refresh says so when it lasts
+    busy |= {facts.name for facts in registered if not facts.type}  # not understood: nothing is known of it
     free = tuple(facts for facts in registered if facts.name not in busy)
     changes = compare(free, [row for row in rows if row.name not in busy])
     with act(None) as a:

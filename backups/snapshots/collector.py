@@ -175,9 +175,8 @@ def _gone(a: Act, repository: Repository, row: Known, read: Read, told: dict) ->
     if (found := read.facts.get(row.name)) and (_is_this(snapshot, found)):
         _adopt(a, snapshot, found)
         return
-    if row.state in (SnapshotState.UNKNOWN, SnapshotState.WANTED) or (snapshot.run_id and not row.uuid):
-        ended = snapshot.run.ended_at if snapshot.run_id else None
-        if ended is None or clock.now() - ended > NEVER_CAME_AFTER:
+    if snapshot.run_id and not row.uuid:
+        if clock.now() - snapshot.run.ended_at > NEVER_CAME_AFTER:
             _set(snapshot, state=SnapshotState.FAILED, message=NEVER_CAME)
         return
     _set(snapshot, state=SnapshotState.MISSING, message=GONE)

@@ -208,6 +208,8 @@ def record_end(a: Act, snapshot: Snapshot, found, judged: verdict.Verdict, bytes
 def set_state(snapshot: Snapshot, state: str, message: str = "", **columns) -> None:
     """Move a snapshot's row; only from within a run's commit, whose fence has been checked."""
     Snapshot.objects.filter(pk=snapshot.pk).update(state=state, message=message, **columns)
+    if state not in (SnapshotState.WANTED, SnapshotState.RUNNING):
+        leases.soon(Repository.objects.filter(pk=snapshot.repository_id))
 
 
 def give_up(run: Run) -> None:

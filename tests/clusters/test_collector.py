@@ -121,3 +121,26 @@ def test_a_late_refresh_writes_nothing(cluster):
 
     cluster.refresh_from_db()
     assert cluster.uuid == ""
+
+
+def test_one_odd_repository_hides_no_other(cluster, fake_elasticsearch):
+    """A list of repositories in which one is described in a way that nobody knows."""
+    fake_elasticsearch.add_repository("nightly", "/srv/snapshots/nightly")
+    odd = registered_repository(cluster, "odd", "/srv/snapshots/odd")
+    known = {"type": "fs", "settings": {"location": "/srv/snapshots/nightly"}}
+    fake_elasticsearch.answer_next(200, {"nightly": known, "odd": {"type": 7}}, path="/_snapshot")
+
+    refresh(cluster)
+
+    assert set(Repository.objects.values_list("name", "state")) == {("nightly", "registered"), ("odd", "registered")}
+    odd.refresh_from_db()
+    assert odd.settings["location"] == "/srv/snapshots/odd"
+
+
+def test_late_sums_say_nothing_against_a_cluster_that_answers(cluster, fake_elasticsearch):
+    before = refresh(cluster).indices
+    fake_elasticsearch.answer_next(503, {"error": {"type": "x", "reason": "busy"}}, path="/_stats/docs,store")
+
+    refresh(cluster)
+
+    assert (cluster.state, cluster.failures, cluster.indices) == ("good", 0, before)

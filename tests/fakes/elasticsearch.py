@@ -48,7 +48,7 @@ class FakeElasticsearch:
         self.refused: Counter[str] = Counter()
         self.lock = threading.RLock()
         self._next_snapshot: dict = {}
-        self._queued: list[tuple[bool, int, bytes, str]] = []
+        self._queued: list[tuple[bool, str, int, bytes, str]] = []
         self._html = False
         self._slow = 0.0
         self._drops: list[bool] = []
@@ -139,10 +139,12 @@ class FakeElasticsearch:
         """A sign-in page answers to everything."""
         self._html = on
 
-    def answer_next(self, status: int, body, *, write: bool = False, content_type: str = "application/json"):
-        """The next read (or write) gets this answer and does nothing."""
+    def answer_next(
+        self, status: int, body, *, write: bool = False, path: str = "", content_type: str = "application/json"
+    ) -> None:
+        """The next read (or write), or the next one of this path, gets this answer and does nothing."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self._queued.append((write, status, data, content_type))
+        self._queued.append((write, path, status, data, content_type))
 
     def go_away(self) -> None:
         """Nobody listens on the port any more."""
@@ -242,14 +244,14 @@ class FakeElasticsearch:
         if found.action and not user.may(found.action):
             raise forbidden(found.action, request.user, user.role, request.named.get("names") or "")
 
-    def fault(self, write: bool) -> tuple[int, bytes, str] | None:
+    def fault(self, write: bool, path: str) -> tuple[int, bytes, str] | None:
         """The answer that was ordered instead of the true one."""
         if self._slow:
             self._stopping.wait(self._slow)
         for ordered in self._queued:
-            if ordered[0] == write:
+            if ordered[0] == write and ordered[1] in ("", path):
                 self._queued.remove(ordered)
-                return ordered[1:]
+                return ordered[2:]
         if self._html:
             return 200, b"<html><title>Sign in</title><body>Who are you?</body></html>", "text/html"
         return None
@@ -295,7 +297,7 @@ class _Handler(BaseHTTPRequestHandler):
         fake: FakeElasticsearch = self.server.fake
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         write = self.command not in ("GET", "HEAD")
-        if ordered := fake.fault(write):
+        if ordered := fake.fault(write, self.path.partition("?")[0]):
             fake.requests.append((self.command, self.path, "", ""))
             return self._send(ordered[0], ordered[1], ordered[2], product=False)
         drop = fake.dropped(write)

@@ -7,7 +7,7 @@ from typing import Any
 from .answers import acknowledged, need, unexpected
 from .call import Call
 from .client import Client
-from .errors import NotFound
+from .errors import NotElasticsearch, NotFound
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,11 @@ class VerifiedNode:
 
 
 def list_repositories(client: Client) -> tuple[RepositoryFacts, ...]:
-    """Every repository registered on the cluster, by name."""
+    """Every repository registered on the cluster, by name. One that is described in an odd way has no type, and
+    hides no other."""
     call = Call("GET", ("_snapshot",))
     body = client.send(call)
-    return tuple(_facts(call, name, body[name]) for name in sorted(body))
+    return tuple(_facts_or_name(call, name, body[name]) for name in sorted(body))
 
 
 def get(client: Client, name: str) -> RepositoryFacts | None:
@@ -69,6 +70,15 @@ def verify(client: Client, name: str, opaque_id: str = "") -> tuple[VerifiedNode
     found = need(call, client.send(call, opaque_id), "nodes", dict)
     nodes = (VerifiedNode(key, need(call, value, "name", str)) for key, value in found.items())
     return tuple(sorted(nodes, key=lambda node: node.name))
+
+
+def _facts_or_name(call: Call, name: str, value: Any) -> RepositoryFacts:
+    try:
+        return _facts(call, name, value)
+    except NotElasticsearch:
+        if not isinstance(value, dict):
+            raise  # then it is no list of repositories at all
+        return RepositoryFacts(name, "", {}, "")
 
 
 def _facts(call: Call, name: str, value: Any) -> RepositoryFacts:
