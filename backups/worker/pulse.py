@@ -16,10 +16,11 @@ TICK = "tick"
 
 
 def touch(name: str) -> None:
-    file = _file(name)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch()
-    os.utime(file, (time.monotonic(), time.monotonic()))
+    file, now = _file(name), time.monotonic()
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    os.utime(file, (now, now))  # at once: a file that had the calendar's time for a moment would look lifeless
 
 
 def age(name: str) -> float:
