@@ -143,22 +143,24 @@ def _record(repository: Repository, fence: int, work: Work, read: Read) -> None:
     jobs += [(_reread, row) for row in seen if row.name in read.damaged or row.state in UNSURE]
     known = {*read.facts, *read.damaged, *read.odd}
     jobs += [(_new, one) for one in work.new if one.name in known]
-    for start in range(0, len(jobs), AT_A_TIME):
+    portions = [jobs[start : start + AT_A_TIME] for start in range(0, len(jobs), AT_A_TIME)] or [[]]
+    for portion in portions:
+        last = portion is portions[-1]
         with act(None) as a:
-            if not leases.still_mine(Repository.objects, repository.pk, fence):
+            if not leases.still_mine(Repository.objects, repository.pk, fence, **(_refreshed(read) if last else {})):
                 return
-            for job, subject in jobs[start : start + AT_A_TIME]:
+            for job, subject in portion:
                 job(a, repository, subject, read, told)
+            if last:
+                Snapshot.objects.filter(pk__in=quiet).update(read_at=timezone.now())
             _tell(a, repository, told)
-    wait = 0 if read.unread else settings.COLLECT_SECONDS
+
+
+def _refreshed(read: Read) -> dict:
+    """Columns of a repository whose refresh is over, written with the last of its changes."""
     columns = {"failures": 0, "failing_since": None, "collect_message": "", "collect_detail": ""}
-    Snapshot.objects.filter(pk__in=quiet).update(read_at=timezone.now())
-    leases.still_mine(
-        Repository.objects,
-        repository.pk,
-        fence,
-        **columns | leases.done(wait) | {"collected_at": timezone.now()},
-    )
+    wait = 0 if read.unread else settings.COLLECT_SECONDS
+    return columns | leases.done(wait) | {"collected_at": timezone.now()}
 
 
 def _surely_gone(repository: Repository, work: Work, read: Read) -> Iterable[Known]:
