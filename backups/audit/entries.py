@@ -94,7 +94,7 @@ def _read(verdict: Verdict, size: int) -> list[tuple]:
             raise
         if size > 1:
             return _read(verdict, size // 2)
-        verdict.fail(f"Entry {verdict.seq + 1}: cannot be read: {error}.", verdict.seq + 1)
+        verdict.fail(f"Entry {verdict.seq + 1}: cannot be read: {error}", verdict.seq + 1)
         return []
 
 

@@ -27,7 +27,7 @@ def first_seq_since(moment: datetime) -> int:
         middle = (low + high) // 2
         # The nearest entry from the middle on, so that a hole in a broken log leads nobody astray.
         found = AuditEntry.objects.filter(seq__gte=middle).order_by("seq").values_list("seq", "at").first()
-        if found is None or found[1] >= moment:
+        if found is None or found[1] is None or found[1] >= moment:
             high = middle
         else:
             low = found[0] + 1

@@ -38,7 +38,7 @@ def checking(verdict: Verdict, limit: int | None = None, copies: Iterable[Path] 
     except Exception as error:
         if not is_unreadable(error):
             raise
-        verdict.fail(f"The database holds what the console never wrote, and it cannot be read: {error}.")
+        verdict.fail(f"The database holds what the console never wrote, and it cannot be read: {error}")
 
 
 def _checking(verdict: Verdict, limit: int | None, copies: Iterable[Path]) -> Iterator[None]:

@@ -15,7 +15,7 @@ from django.db import DatabaseError
 
 from backups import clock
 
-from .acts import act
+from .acts import AuditError, act
 from .models import AuditEntry, AuditHead, Outcome, Verification
 from .verify import Verdict, checking
 
@@ -89,7 +89,7 @@ def remember(verdict: Verdict) -> Verification:
     """Keep what a look found. An entry is written when the chain breaks and when it is well again, not every time."""
     try:
         _tell(verdict)
-    except (DatabaseError, ObjectDoesNotExist):
+    except (AuditError, DatabaseError, ObjectDoesNotExist, TypeError, ValueError):
         # A chain that is broken at its head takes no entry; that must not hide the finding.
         log.exception("the audit log takes no entry about its own state")
     return Verification.objects.create(
