@@ -9,7 +9,9 @@ from deploy.sandbox.packages import Missing
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "db: what the database decides; `make test` runs it on PostgreSQL too")
+    config.addinivalue_line(
+        "markers", "db(only): what the database decides; `make test` runs it on PostgreSQL too, or only there"
+    )
     config.addinivalue_line(
         "markers", "long(layer): too long for `make test`; `make test-long` runs it in that layer"
     )

@@ -5,7 +5,8 @@ Long layers are run by `make test-long` only: a test marked ``long`` belongs to 
 real servers belong to the layer ``servers``; those on IN_SHORT to `make test` too.
 
 A test belongs to the layer of the server that it uses, which shows in its fixtures, or in the parameter ``real``
-where it runs on the fake and the real server in turn. Tests marked ``db`` run a second time on PostgreSQL.
+where it runs on the fake and the real server in turn. Tests marked ``db`` run a second time on PostgreSQL,
+those marked ``db(only="postgresql")`` there alone.
 """
 
 from pathlib import Path
@@ -43,6 +44,8 @@ def belongs(item, wanted: str) -> bool:
 def layer_of(item) -> str:
     if marker := item.get_closest_marker("long"):
         return marker.args[0]
+    if (marker := item.get_closest_marker("db")) and marker.kwargs.get("only") == "postgresql":
+        return "postgres"
     if "any_server" in item.fixturenames:
         return "elasticsearch" if item.callspec.params["any_server"] in IN_SHORT else "servers"
     folders = item.path.relative_to(TESTS).parts

@@ -194,6 +194,7 @@ def test_triggers_that_were_taken_out_of_the_schema_are_missed(log):
             run("PRAGMA writable_schema = OFF")
 
 
+@pytest.mark.db(only="postgresql")
 @pytest.mark.skipif(on_sqlite, reason="SQLite has no replicas")
 def test_a_replica_is_refused_as_well(log):
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
@@ -232,6 +233,7 @@ def change() -> None:
         a.record("cluster.added", Cluster.objects.create(name="unseen"))
 
 
+@pytest.mark.db(only="postgresql")
 @pytest.mark.skipif(on_sqlite, reason="SQLite has no row security")
 def test_rows_that_are_hidden_by_row_security_are_found(log):
     connection.check_constraints()
