@@ -147,6 +147,8 @@ def foreign() -> list[str]:
 
 
 def _install_postgresql(cursor) -> None:
+    # Hosts that start together: PostgreSQL fails one of two that replace a function at the same time.
+    cursor.execute("SELECT pg_advisory_xact_lock(hashtext('backups_audit_triggers'))")
     for sql in POSTGRESQL_FUNCTIONS:
         cursor.execute(sql)
     for name, (table, when, level, function) in POSTGRESQL.items():

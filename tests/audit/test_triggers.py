@@ -1,5 +1,7 @@
 """The database refuses what would change the log, from whatever hand it comes: SQLite and PostgreSQL."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from django.db import DatabaseError, connection, transaction
 
@@ -160,3 +162,20 @@ def test_installing_twice_changes_nothing(write):
 
     assert triggers.missing() == []
     assert AuditHead.objects.get().seq == 2
+
+
+@pytest.mark.db(only="postgresql")
+@pytest.mark.skipif(on_sqlite, reason="SQLite has one host")
+@pytest.mark.django_db(transaction=True)
+def test_hosts_that_start_together_install_one_after_the_other():
+    def start(_) -> None:
+        try:
+            for _ in range(10):
+                triggers.install()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as hosts:
+        list(hosts.map(start, range(4)))
+
+    assert triggers.missing() == []

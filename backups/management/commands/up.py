@@ -6,12 +6,25 @@ import sys
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 
 from backups.access.models import User
 from backups.access.roles import ADMINISTRATOR
 from backups.worker.supervisor import Child, Supervisor
 
 LOOPBACK = ("127.", "localhost", "[::1]")
+
+
+def _migrate() -> None:
+    """Bring the database up to date; of several hosts that start together one after the other does."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT pg_advisory_lock(hashtext('backups_migrate'))")
+        try:
+            call_command("migrate", verbosity=0, interactive=False)
+        finally:
+            if connection.vendor == "postgresql":
+                cursor.execute("SELECT pg_advisory_unlock(hashtext('backups_migrate'))")
 
 
 class Command(BaseCommand):
@@ -23,7 +36,7 @@ class Command(BaseCommand):
     def handle(self, *args, bind: str, **options) -> None:
         if not bind.startswith(LOOPBACK) and not settings.HTTPS:
             raise CommandError("HTTPS=no is for loopback only. Bind to 127.0.0.1, or set HTTPS=yes.")
-        call_command("migrate", verbosity=0, interactive=False)
+        _migrate()
         call_command("collectstatic", verbosity=0, interactive=False)
         if not User.objects.filter(groups__name=ADMINISTRATOR, is_active=True).exists():
             call_command("init")
