@@ -102,10 +102,12 @@ POSTGRESQL_FOREIGN = """
 
 
 def install() -> None:
-    """Put every trigger in place, and the one head row of an empty log. Safe to repeat. A head that is missing
-    from a log with entries is not made anew: ``verify`` has to say so."""
+    """Put every trigger in place, and the one head row of an empty log. Safe to repeat, also while acts are going on.
+    A head that is missing from a log with entries is not made anew: ``verify`` has to say so."""
     with transaction.atomic(), connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
+        if not missing():
+            pass  # not to keep all acts waiting for nothing
+        elif connection.vendor == "postgresql":
             _install_postgresql(cursor)
         else:
             for name, sql in SQLITE.items():
@@ -147,8 +149,9 @@ def foreign() -> list[str]:
 
 
 def _install_postgresql(cursor) -> None:
-    # Hosts that start together: PostgreSQL fails one of two that replace a function at the same time.
-    cursor.execute("SELECT pg_advisory_xact_lock(hashtext('backups_audit_triggers'))")
+    # In the order in which acts lock them: the other way round, an act and this could wait for each other. Two
+    # hosts that start together come one after the other as well: PostgreSQL fails one of two that replace a function.
+    cursor.execute(f"LOCK TABLE {HEAD}, {ENTRY}, {CHECKPOINT} IN ACCESS EXCLUSIVE MODE")
     for sql in POSTGRESQL_FUNCTIONS:
         cursor.execute(sql)
     for name, (table, when, level, function) in POSTGRESQL.items():
