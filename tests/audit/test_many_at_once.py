@@ -161,6 +161,7 @@ if connection.vendor == "postgresql":
     DROP += " ON backups_audithead"
 
 
+@pytest.mark.db(only="postgresql")
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time, who waits for nobody")
 def test_of_two_acts_that_wait_for_each_other_one_falls_as_a_whole(shared):
     """They lock the same two rows of their own the other way round. The database ends one of them."""
