@@ -15,7 +15,7 @@ from backups.clusters.models import Cluster
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.db]
 
-THREADS, ACTS, SHARED = 16, 12, 3
+THREADS, ACTS, SHARED = 16, 8, 3
 LONG_ENOUGH = 120
 
 
@@ -128,19 +128,18 @@ def test_checkpoints_looks_and_triggers_meanwhile(shared):
         for number in range(ACTS):
             WAYS[(thread + number) % len(WAYS)](shared[number % SHARED], f"{thread}-{number}")
 
-    def sign() -> None:
-        while not over.wait(0.01):
-            checkpoints.make_checkpoint()
-
     def look() -> None:
-        while not over.wait(0.01):
-            assert verify(since=0).problem in ("", GONE)
+        assert verify().problem in ("", GONE)
 
     def migrate() -> None:
-        while not over.wait(0.02):
-            with connection.cursor() as cursor:
-                cursor.execute(DROP)
-            triggers.install()
+        with connection.cursor() as cursor:
+            cursor.execute(DROP)
+        triggers.install()
+
+    def again_and_again(do: Callable[[], object]) -> None:
+        do()
+        while not over.wait(0.01):
+            do()
 
     def act_and_end() -> None:
         try:
@@ -148,10 +147,11 @@ def test_checkpoints_looks_and_triggers_meanwhile(shared):
         finally:
             over.set()
 
-    at_once(act_and_end, sign, look, migrate)
+    meanwhile = (checkpoints.make_checkpoint, look, migrate)
+    at_once(act_and_end, *(lambda do=do: again_and_again(do) for do in meanwhile))
 
     assert_whole()
-    assert Checkpoint.objects.count() > 1
+    assert Checkpoint.objects.exists()
     assert triggers.missing() == []
 
 
