@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
-BENCHMARKS = ("snapshot", "run_list", "refresh", "lists")
+BENCHMARKS = ("snapshot", "run_list", "refresh", "lists", "verify")
 
 
 @dataclass(frozen=True)
