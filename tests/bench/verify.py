@@ -1,8 +1,8 @@
 """``manage.py audit_verify`` on a million entries with a thousand checkpoints, from its start to its verdict.
 
 The peer is what an auditor would write for an export: a few lines of Python that compare digests and links. It does
-not look at MACs, columns, times, the head or checkpoints. Other work on the machine shows in the time it takes, hardly
-in the seconds of CPU, which stand beside the bar.
+not look at MACs, columns, times, the head or checkpoints. Other work on the machine shows in the rate, hardly in the
+seconds of CPU, which stand beside the bar.
 """
 
 import os
