@@ -63,6 +63,7 @@ class Child:
         self.started_at = 0.0
         self.start_again_at = 0.0
         self.asked_at = float("-inf")
+        self.lacking_since: float | None = None
         self.delay = 1.0
 
     @property
@@ -72,7 +73,7 @@ class Child:
     def start(self) -> None:
         global _parent
         _parent = os.getpid()
-        self.started_at = time.monotonic()
+        self.started_at, self.lacking_since = time.monotonic(), None
         self.process = subprocess.Popen(
             self.argv,
             env={**os.environ, **(self.environ or {})},
@@ -183,13 +184,16 @@ def session_members(session: int) -> list[int]:
 
 
 def queue_ails(child: Child) -> str:
-    """Processes missing, or no task was run for STALL_SECONDS although one is sent every few seconds."""
+    """Processes missing for STALL_SECONDS, or no task was run in that time although one is sent every few seconds."""
     if child.seconds_alive < STARTING_SECONDS:
         return ""
-    # Main, sentinel, monitor and pusher. Workers come and go (each is replaced after a number of tasks); that none
-    # is left shows below.
-    if len(session_members(child.process.pid)) < 4:
-        return "has lost processes"
+    # Main, sentinel, monitor, pusher and workers. The sentinel replaces one that ended within a second, but it hangs
+    # for good when a worker is killed in the moment in which it hands in its result: the others would go on alone.
+    missing = 4 + settings.WORKER_PROCESSES - len(session_members(child.process.pid))
+    now = time.monotonic()
+    child.lacking_since = (child.lacking_since or now) if missing > 0 else None
+    if child.lacking_since and now - child.lacking_since > settings.STALL_SECONDS:
+        return f"has lacked {missing} of its processes for {now - child.lacking_since:.0f} s"
     silent = min(pulse.age(pulse.TASK), child.seconds_alive)
     return f"has run no task for {silent:.0f} s" if silent > settings.STALL_SECONDS else ""
 

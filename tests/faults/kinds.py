@@ -61,6 +61,14 @@ def replaced(part: str) -> Callable:
     return strike
 
 
+def sentinel_hung(fire, console) -> None:
+    """A sentinel that hangs replaces nobody, while the others go on: the supervisor replaces the queue."""
+    sentinel = console.sentinel
+    send([sentinel], signal.SIGSTOP)
+    worker(fire, console)
+    fire.wait(lambda: console.sentinel != sentinel, 60, "the sentinel hangs for ever")
+
+
 def up(fire, console) -> None:
     """The others die with it, each with its parent."""
     console.process.kill()
@@ -233,6 +241,7 @@ KINDS: dict[str, Kind] = {
     "monitor": Kind(replaced("monitor")),
     "pusher": Kind(replaced("pusher")),
     "sentinel": Kind(kill("sentinel")),
+    "sentinel hung": Kind(sentinel_hung),
     "queue": Kind(kill("main")),
     "ticker": Kind(kill("ticker")),
     "supervisor": Kind(kill("supervisor")),

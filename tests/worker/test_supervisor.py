@@ -259,28 +259,58 @@ def test_a_ticker_that_is_silent_ails(child, home, settings):
     assert "has not ticked for" in supervisor.ticker_ails(one)
 
 
-def test_a_queue_without_its_processes_ails_when_it_had_time_to_start(child, home):
-    one = child()
-    one.watch()
-    assert supervisor.queue_ails(one) == ""
-    one.started_at -= supervisor.STARTING_SECONDS + 1
-    assert supervisor.queue_ails(one) == "has lost processes"
-
-
-def test_a_queue_that_runs_no_task_ails(child, home, settings, tmp_path):
-    pids = tmp_path / "pids"
-    script = f"""
+QUEUE = """
 import os, time
-os.fork(); os.fork()
-with open({str(pids)!r}, "a") as file:
+for _ in range({processes} - 1):
+    if os.fork() == 0:
+        break
+with open({pids!r}, "a") as file:
     file.write(f"{{os.getpid()}}\\n")
 time.sleep(600)
 """
-    one = child([sys.executable, "-c", script])
+
+
+@pytest.fixture
+def queue(child, home, settings, tmp_path):
+    """A queue of two workers with all its processes, which had the time to start, and its task has just been run."""
+    settings.WORKER_PROCESSES = 2
+    pids = tmp_path / "pids"
+    one = child([sys.executable, "-c", QUEUE.format(processes=6, pids=str(pids))])
     one.watch()
-    wait_until(lambda: len(numbers(pids)) == 4)
+    wait_until(lambda: len(numbers(pids)) == 6)
     one.started_at -= settings.STALL_SECONDS + supervisor.STARTING_SECONDS
     silent(pulse.TASK, 5)
+    return one
+
+
+def test_a_queue_ails_when_one_of_its_processes_is_not_replaced(queue, settings):
+    assert supervisor.queue_ails(queue) == ""
+    lost = session_members(queue.process.pid)[-1]
+    os.kill(lost, signal.SIGKILL)
+    wait_until(lambda: is_gone(lost))
+
+    assert supervisor.queue_ails(queue) == ""  # the sentinel needs a moment to replace it
+    queue.lacking_since -= settings.STALL_SECONDS + 1
+    assert "has lacked 1 of its processes for" in supervisor.queue_ails(queue)
+
+
+def test_a_queue_that_is_complete_again_is_well(queue, settings):
+    settings.WORKER_PROCESSES = 3
+    assert supervisor.queue_ails(queue) == ""
+    assert queue.lacking_since
+    settings.WORKER_PROCESSES = 2
+    assert supervisor.queue_ails(queue) == ""
+    assert queue.lacking_since is None
+
+
+def test_a_queue_that_has_just_begun_is_not_looked_at(child, home):
+    one = child()
+    one.watch()
     assert supervisor.queue_ails(one) == ""
+    assert one.lacking_since is None
+
+
+def test_a_queue_that_runs_no_task_ails(queue, settings):
+    assert supervisor.queue_ails(queue) == ""
     silent(pulse.TASK, settings.STALL_SECONDS + 5)
-    assert "has run no task for" in supervisor.queue_ails(one)
+    assert "has run no task for" in supervisor.queue_ails(queue)
