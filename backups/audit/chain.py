@@ -27,19 +27,17 @@ def digest_of(text: str) -> str:
 
 
 def mac_of(digest: str, key: bytes) -> str:
-    return hmac.new(key, digest.encode("ascii"), hashlib.sha256).hexdigest()
+    return mac_maker(key)(digest)
 
 
 def mac_maker(key: bytes) -> Callable[[str], str]:
-    """``mac_of`` with one key, for many digests: the two keyed states of HMAC (RFC 2104) are made once and copied."""
-    block = (hashlib.sha256(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
-    inner, outer = (hashlib.sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
+    """``mac_of`` with one key, for many digests: the keyed state is made once and copied."""
+    keyed = hmac.new(key, digestmod=hashlib.sha256)
 
     def make(digest: str) -> str:
-        first, second = inner.copy(), outer.copy()
-        first.update(digest.encode("ascii"))
-        second.update(first.digest())
-        return second.hexdigest()
+        mac = keyed.copy()
+        mac.update(digest.encode("ascii"))
+        return mac.hexdigest()
 
     return make
 
