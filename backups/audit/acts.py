@@ -100,11 +100,10 @@ def write(entries: list[dict]) -> None:
     head = AuditHead.objects.select_for_update().get(pk=1)
     # Of the entry itself, which vouches for its time: a head that somebody set ahead would date all that follows.
     head.at = AuditEntry.objects.filter(seq=head.seq).values_list("at", flat=True).first()
-    origin = current_origin()
+    origin, now = current_origin(), clock.now()
+    # Time never runs backwards in the log, even where the clock does: searches by time rely on it.
+    head.at = max(now, head.at) if head.at else now
     for entry in entries:
-        # Time never runs backwards in the log, even where the clock does: searches by time rely on it.
-        now = clock.now()
-        head.at = max(now, head.at) if head.at else now
         head.seq, head.digest = _append(entry, head, origin)
         if not AuditHead.objects.filter(pk=1).update(seq=head.seq, digest=head.digest, at=head.at):
             raise AuditError("The database did not take the entry, so nothing happened. Run manage.py audit_verify.")

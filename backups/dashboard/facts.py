@@ -83,9 +83,10 @@ class Overview:
         last = Snapshot.objects.filter(profile=OuterRef("pk")).order_by("-pk")
         good = Snapshot.objects.filter(profile=OuterRef("pk"), state=SnapshotState.VERIFIED).order_by("-started_at")
         profiles = list(
-            SnapshotProfile.objects.select_related("cluster", "repository").annotate(
+            SnapshotProfile.objects.with_last_good()
+            .select_related("cluster", "repository")
+            .annotate(
                 lane_from=Subquery(last.values("pk")[LANE - 1 : LANE]),
-                last_good_at=Subquery(good.values("started_at")[:1]),
                 last_good_pk=Subquery(good.values("pk")[:1]),
             )[:ROWS]
         )

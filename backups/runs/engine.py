@@ -216,14 +216,16 @@ def due(runs):
 
 def commit(turn: Turn, outcome: Outcome) -> None:
     """Write what a turn did, in one act, if its fence is still the newest. Raises Fenced otherwise."""
-    run = turn.run
+    run, now = turn.run, clock.now()
     with act(None) as a:
-        changed = Run.objects.filter(pk=run.pk, fence=run.fence, state__in=ACTIVE).update(**_columns(turn, outcome))
+        changed = Run.objects.filter(pk=run.pk, fence=run.fence, state__in=ACTIVE).update(
+            **_columns(turn, outcome, now)
+        )
         if not changed:
             raise Fenced(run.pk)
         if run.state == RunState.QUEUED and not run.is_check:
             a.record("run.running", run, run=run.pk)
-        _write_steps(turn, outcome)
+        _write_steps(turn, outcome, now)
         for function in turn.writes:
             function(a)
         run_log.append(run, turn.lines)
@@ -231,9 +233,8 @@ def commit(turn: Turn, outcome: Outcome) -> None:
             _end(a, run, outcome)
 
 
-def _columns(turn: Turn, outcome: Outcome) -> dict:
+def _columns(turn: Turn, outcome: Outcome, now: datetime) -> dict:
     """The run's own columns after this turn."""
-    now = clock.now()
     columns = {
         "state": outcome.state if isinstance(outcome, Done) else RunState.RUNNING,
         "version": F("version") + 1,
@@ -256,9 +257,9 @@ def _columns(turn: Turn, outcome: Outcome) -> dict:
     return columns
 
 
-def _write_steps(turn: Turn, outcome: Outcome) -> None:
+def _write_steps(turn: Turn, outcome: Outcome, now: datetime) -> None:
     """Keep the rows that the page shows in line with what happened. They are made with the first turn."""
-    run, now = turn.run, clock.now()
+    run = turn.run
     steps = RunStep.objects.filter(run=run)
     if run.state == RunState.QUEUED and turn.kind and not run.is_check:
         RunStep.objects.bulk_create(

@@ -74,7 +74,7 @@ def state_of(found: SnapshotFacts) -> tuple[str, str]:
 
 
 def _same(row: Known, listed: Listed) -> bool:
-    return row.state in (*THERE, SnapshotState.UNKNOWN) and row.uuid in ("", listed.uuid) and bool(row.uuid)
+    return row.state in (*THERE, SnapshotState.UNKNOWN) and row.uuid == listed.uuid != ""
 
 
 def _changed(row: Known, listed: Listed) -> bool:

@@ -31,13 +31,13 @@ AGAIN_AFTER = 2
 
 def no_answer(turn: Turn, snapshot: Snapshot, error: GatewayError) -> Stay | Done:
     """A look failed. Before the call was sent, silence is waited out for a moment and a refusal ends the run."""
-    sent = _maybe_sent(turn, snapshot)
+    sent, now = _maybe_sent(turn, snapshot), clock.now()
     since = turn.moment("silent_since")
     if since is None:
         turn.log(error.message, Level.WARNING)
-        since = clock.now()
+        since = now
     patience = PATIENCE_AFTER if sent else PATIENCE_BEFORE
-    if not (sent or error.passes) or clock.now() - since >= patience:
+    if not (sent or error.passes) or now - since >= patience:
         return failed(turn, snapshot, error.message, error.detail, unknown=sent)
     turn.remember(silent_since=since, maybe_sent=sent)
     return Stay(AGAIN_AFTER)
@@ -46,8 +46,9 @@ def no_answer(turn: Turn, snapshot: Snapshot, error: GatewayError) -> Stay | Don
 def refused(turn: Turn, snapshot: Snapshot, error: Answered) -> Stay | Done:
     """The create was refused: it did nothing, but one of a process that died before may have. While the cluster is
     at another snapshot, it is asked again: Elasticsearch before 7.9 does one operation at a time."""
-    since = turn.moment("busy_since") or clock.now()
-    if error.type == BUSY and clock.now() - since < BUSY_FOR:
+    now = clock.now()
+    since = turn.moment("busy_since") or now
+    if error.type == BUSY and now - since < BUSY_FOR:
         if "busy_since" not in turn.memory:
             turn.log(f"{error.message} This run waits for it.", Level.WARNING)
         turn.remember(busy_since=since, maybe_sent=_maybe_sent(turn, snapshot))
@@ -78,8 +79,9 @@ def not_found_yet(turn: Turn, snapshot: Snapshot) -> Stay | Done:
 def taken_but_not_found(turn: Turn, snapshot: Snapshot, error: Taken) -> Stay | Done:
     """Refused as taken, right after a look found nothing: a call of a process that died, somebody else's, or one
     that is being deleted. The next turn reads whose it is."""
-    since, sent = turn.moment("taken_since") or clock.now(), _maybe_sent(turn, snapshot)
-    if clock.now() - since >= PATIENCE_BEFORE:
+    now, sent = clock.now(), _maybe_sent(turn, snapshot)
+    since = turn.moment("taken_since") or now
+    if now - since >= PATIENCE_BEFORE:
         return failed(turn, snapshot, error.message, error.detail, unknown=sent)
     turn.remember(taken_since=since, maybe_sent=sent)
     return Stay(0.5)
