@@ -9,9 +9,11 @@ between is not called gone.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from backups import clock
@@ -30,6 +32,9 @@ from .compare import Known, Work, compare, state_of
 from .models import HOLDS_NAME, Snapshot, SnapshotIndex, SnapshotState
 from .ownership import ours
 from .verdict import judge
+
+# So many known snapshots are read again with every refresh, the longest unread first: damage is found in time.
+SLICE = 50
 
 CALLS = 10
 AT_A_TIME = 100
@@ -62,16 +67,37 @@ class Read:
     calls: int = 1
 
 
+@dataclass(frozen=True)
+class Writing:
+    """One transaction of a refresh. ``told``: names for its entries; ``new``: names that no row claims."""
+
+    a: Act
+    repository: Repository
+    read: Read
+    told: dict[str, list[str]]
+    new: list[str]
+
+    @cached_property
+    def earlier(self) -> dict[str, list[Snapshot]]:
+        """By name, the newest first: rows that had these names before. Asked for after those that are gone."""
+        rows = Snapshot.objects.filter(repository=self.repository, name__in=self.new)
+        over = rows.exclude(run__isnull=False, run__ended_at=None).select_related("repository__cluster", "run")
+        found: dict[str, list[Snapshot]] = {}
+        for row in over.order_by("-pk"):
+            found.setdefault(row.name, []).append(row)
+        return found
+
+
 def collect(pk: int, fence: int) -> None:
     """One refresh under a lease that was claimed. A late one writes nothing."""
     repository = Repository.objects.select_related("cluster").filter(pk=pk, collect_fence=fence).first()
     if repository is None:
         return
-    rows = _rows(repository)
+    rows, again = _rows(repository)
     try:
         client = open_client(repository.cluster, Purpose.EVERYDAY, patience=CALL_SECONDS)
         listed = es.list_snapshots(client, repository.name)
-        work = compare(listed, rows)
+        work = compare(listed, rows, again)
         read = _read(client, repository, work)
     except GatewayError as error:
         _failed(repository, fence, error)
@@ -79,16 +105,15 @@ def collect(pk: int, fence: int) -> None:
     _record(repository, fence, work, read)
 
 
-def _rows(repository: Repository) -> list[Known]:
-    """Rows that say or may mean that a snapshot is there."""
-    columns = ("pk", "name", "uuid", "state", "read_at", "run_id", "run__ended_at")
+def _rows(repository: Repository) -> tuple[list[Known], set[int]]:
+    """Rows that say or may mean that a snapshot is there, and which of them have not been read for longest."""
     held = repository.snapshots.filter(state__in=HOLDS_NAME) | repository.snapshots.filter(
         state=SnapshotState.FAILED
     ).exclude(uuid="")
-    return [
-        Known(pk, name, uuid, state, read_at, busy=run is not None and ended is None)
-        for pk, name, uuid, state, read_at, run, ended in held.order_by("pk").values_list(*columns)
-    ]
+    rows = list(held.order_by("pk").values_list("pk", "name", "uuid", "state"))
+    busy = set(held.filter(run__isnull=False, run__ended_at=None).values_list("pk", flat=True))  # not before the rows
+    again = held.order_by(F("read_at").asc(nulls_first=True)).values_list("pk", flat=True)[:SLICE]
+    return [Known(*row, busy=row[0] in busy) for row in rows], set(again)
 
 
 def _read(client, repository: Repository, work: Work) -> Read:
@@ -149,8 +174,9 @@ def _record(repository: Repository, fence: int, work: Work, read: Read) -> None:
         with act(None) as a:
             if not leases.still_mine(Repository.objects, repository.pk, fence, **(_refreshed(read) if last else {})):
                 return
+            writing = Writing(a, repository, read, told, [subject.name for job, subject in portion if job is _new])
             for job, subject in portion:
-                job(a, repository, subject, read, told)
+                job(writing, subject)
             if last:
                 Snapshot.objects.filter(pk__in=quiet).update(read_at=timezone.now())
             _tell(a, repository, told)
@@ -170,57 +196,48 @@ def _surely_gone(repository: Repository, work: Work, read: Read) -> Iterable[Kno
     return [row for row in work.gone if row.name in read.absent or row.name in read.facts]
 
 
-def _gone(a: Act, repository: Repository, row: Known, read: Read, told: dict) -> None:
+def _gone(writing: Writing, row: Known) -> None:
     snapshot = _locked(row)
     if snapshot is None:
         return
-    if (found := read.facts.get(row.name)) and (_is_this(snapshot, found)):
-        _adopt(a, snapshot, found)
+    if (found := writing.read.facts.get(row.name)) and (_is_this(snapshot, found)):
+        _adopt(writing.a, snapshot, found)
         return
     if snapshot.run_id and not row.uuid:
         if clock.now() - snapshot.run.ended_at > NEVER_CAME_AFTER:
             _set(snapshot, state=SnapshotState.FAILED, message=NEVER_CAME)
         return
     _set(snapshot, state=SnapshotState.MISSING, message=GONE)
-    told["missing"].append(row.name)
+    writing.told["missing"].append(row.name)
 
 
-def _reread(a: Act, repository: Repository, row: Known, read: Read, told: dict) -> None:
+def _reread(writing: Writing, row: Known) -> None:
     snapshot = _locked(row)
     if snapshot is None:
         return
-    found = read.facts.get(row.name)
+    found = writing.read.facts.get(row.name)
     if found is None:
         if row.state != SnapshotState.DAMAGED:
-            told["damaged"].append(row.name)
+            writing.told["damaged"].append(row.name)
         _set(snapshot, state=SnapshotState.DAMAGED, message=UNREADABLE)
     else:
-        _adopt(a, snapshot, found)
+        _adopt(writing.a, snapshot, found)
 
 
-def _new(a: Act, repository: Repository, listed: es.Listed, read: Read, told: dict) -> None:
+def _new(writing: Writing, listed: es.Listed) -> None:
     """A name that no row claims: one of ours that was given up, one that came back, or somebody else's."""
-    found = read.facts.get(listed.name)
-    earlier = _earlier(repository, listed, found)
+    read, found = writing.read, writing.read.facts.get(listed.name)
+    rows = writing.earlier.get(listed.name, ()) if found else ()
+    earlier = next((row for row in rows if _is_this(row, found)), None)
     try:
         with transaction.atomic():
             if earlier:
-                _adopt(a, earlier, found)
+                _adopt(writing.a, earlier, found)
             else:
-                _add(repository, listed, found, odd=listed.name in read.odd)
-                told["damaged" if listed.name in read.damaged else "found"].append(listed.name)
+                _add(writing.repository, listed, found, odd=listed.name in read.odd)
+                writing.told["damaged" if listed.name in read.damaged else "found"].append(listed.name)
     except IntegrityError:
         return  # a run has taken the name this very moment: looked at again next time
-
-
-def _earlier(repository: Repository, listed: es.Listed, found: es.SnapshotFacts | None) -> Snapshot | None:
-    if found is None:
-        return None
-    rows = Snapshot.objects.filter(repository=repository, name=listed.name).select_related(
-        "repository__cluster", "run"
-    )
-    over = rows.exclude(run__isnull=False, run__ended_at=None).order_by("-pk")
-    return next((row for row in over if _is_this(row, found)), None)
 
 
 def _is_this(snapshot: Snapshot, found: es.SnapshotFacts) -> bool:

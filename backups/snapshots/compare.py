@@ -2,14 +2,11 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from typing import NamedTuple
 
 from backups.gateways.elasticsearch.snapshots import Listed, SnapshotFacts
 
 from .models import SnapshotState
-
-# So many known snapshots are read again with every refresh, the longest unread first: damage is found in time.
-SLICE = 50
 
 # States of rows that claim that the repository has the snapshot.
 THERE = (
@@ -18,15 +15,13 @@ THERE = (
 )
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(NamedTuple):
     """A row, as far as comparing needs it. ``busy``: a run of ours works on it, and it is left to that run."""
 
     pk: int
     name: str
     uuid: str
     state: str
-    read_at: datetime | None
     busy: bool = False
 
 
@@ -40,19 +35,19 @@ class Work:
     gone: tuple[Known, ...]
 
 
-def compare(listed: Iterable[Listed], rows: Collection[Known], *, slice_size: int = SLICE) -> Work:
-    """Sort everything into what has to be done."""
+def compare(listed: Iterable[Listed], rows: Collection[Known], again: Collection[int] = ()) -> Work:
+    """Sort everything into what has to be done. ``again``: rows to be read although nothing shows a change."""
     there = {one.name: one for one in listed}
     busy = {row.name for row in rows if row.busy}
     known = {row.name: row for row in rows if row.name not in busy}
     same = {name: row for name, row in known.items() if name in there and _same(row, there[name])}
     new = tuple(one for name, one in there.items() if name not in same and name not in busy)
     gone = tuple(row for name, row in known.items() if name not in same)
-    changed = [row for row in same.values() if _changed(row, there[row.name])]
-    chosen = {row.name for row in changed}
-    quiet = sorted((row for row in same.values() if row.name not in chosen), key=_longest_unread)
-    read = tuple((row, there[row.name]) for row in [*changed, *quiet[:slice_size]])
-    return Work(new, read, gone)
+    changed = [(row, there[row.name]) for row in same.values() if _changed(row, there[row.name])]
+    quiet = [
+        (row, there[row.name]) for row in same.values() if row.pk in again and not _changed(row, there[row.name])
+    ]
+    return Work(new, (*changed, *quiet), gone)
 
 
 def state_of(found: SnapshotFacts) -> tuple[str, str]:
@@ -79,7 +74,3 @@ def _same(row: Known, listed: Listed) -> bool:
 
 def _changed(row: Known, listed: Listed) -> bool:
     return row.state == SnapshotState.RUNNING or listed.state == "IN_PROGRESS"
-
-
-def _longest_unread(row: Known) -> float:
-    return row.read_at.timestamp() if row.read_at else 0.0

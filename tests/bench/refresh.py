@@ -55,7 +55,8 @@ def _measure(server) -> tuple[list[float], list[float]]:
     for turn in range(REPETITIONS + 1):
         for number in range(NEW):
             _make(server, SNAPSHOTS + turn * NEW + number)
-        ours.append(_timed(lambda: _refresh(repository)))
+        _make_due(repository)
+        ours.append(_timed(lambda: _collect(repository)))
         client = open_client(cluster, "everyday")
         peer.append(_timed(lambda client=client: _full_list(client)))
     assert Snapshot.objects.filter(state="found").count() == SNAPSHOTS + (REPETITIONS + 1) * NEW
@@ -68,11 +69,22 @@ def _make(server, number: int) -> None:
 
 
 def _refresh(repository) -> None:
+    _make_due(repository)
+    _collect(repository)
+
+
+def _make_due(repository) -> None:
+    from backups.repositories.models import Repository
+
+    Repository.objects.filter(pk=repository.pk).update(collect_at=None)
+
+
+def _collect(repository) -> None:
+    """As the ticker and its task do it: claim, calls, rows."""
     from backups.clusters import leases
     from backups.repositories.models import Repository
     from backups.snapshots import collector
 
-    Repository.objects.filter(pk=repository.pk).update(collect_at=None)
     collector.collect(repository.pk, leases.claim(Repository.objects, repository.pk))
 
 

@@ -85,6 +85,20 @@ def test_a_damaged_one_hides_no_other(repository, fake_elasticsearch):
     assert states()["two"] == "found"
 
 
+def test_the_longest_unread_are_read_again_first(repository, fake_elasticsearch, monkeypatch):
+    monkeypatch.setattr(collector, "SLICE", 2)
+    for number in range(5):
+        fake_elasticsearch.add_snapshot("nightly", f"s{number}", ("logs",))
+    refresh(repository)
+    fake_elasticsearch.damaged |= {"s1", "s4"}
+
+    Snapshot.objects.filter(name="s4").update(read_at=None)  # one of ours, that no refresh has read yet
+    refresh(repository)
+    assert [name for name, state in states().items() if state == "damaged"] == ["s4"]
+    refresh(repository)
+    assert [name for name, state in states().items() if state == "damaged"] == ["s1", "s4"]
+
+
 def test_another_one_of_the_same_name_is_a_new_one(repository, fake_elasticsearch):
     fake_elasticsearch.add_snapshot("nightly", "one", ("logs",))
     refresh(repository)
@@ -167,9 +181,9 @@ def test_a_name_that_a_run_takes_meanwhile_is_left_to_it(repository, fake_elasti
     fake_elasticsearch.add_snapshot("nightly", "one", ("logs",))
     fake_elasticsearch.add_snapshot("nightly", "two", ("logs",))
     fence = leases.claim(Repository.objects, repository.pk)
-    rows = collector._rows(repository)
+    rows, again = collector._rows(repository)
     client = collector.open_client(repository.cluster, "everyday")
-    work = collector.compare(collector.es.list_snapshots(client, "nightly"), rows)
+    work = collector.compare(collector.es.list_snapshots(client, "nightly"), rows, again)
     read = collector._read(client, repository, work)
     _row(repository, "one", over=False, state="wanted")
 

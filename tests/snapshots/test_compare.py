@@ -1,34 +1,31 @@
 """What is different between the cheap list and our rows: facts in, work out."""
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 
 from backups.gateways.elasticsearch.snapshots import Listed, SnapshotFacts
 from backups.snapshots.compare import Known, compare, state_of
-
-LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def listed(name: str, uuid: str = "u", state: str = "SUCCESS") -> Listed:
     return Listed(name, uuid, state, ("logs",))
 
 
-def row(name: str, uuid: str = "u", state: str = "found", read_at=LONG_AGO, busy: bool = False) -> Known:
-    return Known(1, name, uuid, state, read_at, busy)
+def row(name: str, uuid: str = "u", state: str = "found", busy: bool = False, pk: int = 1) -> Known:
+    return Known(pk, name, uuid, state, busy)
 
 
 @pytest.mark.parametrize(
     ("there", "rows", "new", "read", "gone"),
     [
         ([listed("a")], [], ["a"], [], []),
-        ([listed("a")], [row("a")], [], ["a"], []),
+        ([listed("a")], [row("a")], [], [], []),
         ([], [row("a")], [], [], ["a"]),
         ([listed("a", "other")], [row("a")], ["a"], [], ["a"]),
         ([listed("a")], [row("a", "", "wanted", busy=True)], [], [], []),
         ([], [row("a", "", "running", busy=True)], [], [], []),
         ([listed("a")], [row("a", "", "unknown")], ["a"], [], ["a"]),
-        ([listed("a")], [row("a", state="damaged")], [], ["a"], []),
+        ([listed("a")], [row("a", state="damaged")], [], [], []),
+        ([listed("a", state="IN_PROGRESS")], [row("a")], [], ["a"], []),
     ],
 )
 def test_everything_is_sorted_into_what_has_to_be_done(there, rows, new, read, gone):
@@ -39,12 +36,12 @@ def test_everything_is_sorted_into_what_has_to_be_done(there, rows, new, read, g
     assert [known.name for known in work.gone] == gone
 
 
-def test_the_longest_unread_are_read_again_and_running_ones_always():
-    rows = [row(f"s{n}", read_at=LONG_AGO + timedelta(days=n)) for n in range(5)] + [row("r", state="running")]
+def test_running_ones_are_always_read_again_the_others_in_their_turn():
+    rows = [row(f"s{n}", pk=n) for n in range(5)] + [row("r", state="running", pk=9)]
 
-    work = compare([listed(one.name) for one in rows], rows, slice_size=2)
+    work = compare([listed(one.name) for one in rows], rows, again={0, 3, 9})
 
-    assert [known.name for known, _ in work.read] == ["r", "s0", "s1"]
+    assert [known.name for known, _ in work.read] == ["r", "s0", "s3"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from .answers import acknowledged, cut, need, unexpected
 from .call import Call
@@ -115,8 +115,7 @@ def get(client: Client, repository: str, name: str) -> SnapshotFacts | None:
     return _facts(call, found[0])
 
 
-@dataclass(frozen=True)
-class Listed:
+class Listed(NamedTuple):
     """A snapshot as the cheap list has it. Its state says nothing about its files: those are not read for it."""
 
     name: str
