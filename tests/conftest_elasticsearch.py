@@ -16,9 +16,10 @@ from tests.fakes.elasticsearch import FakeElasticsearch
 
 
 @pytest.fixture
-def fake_elasticsearch():
-    """An empty fake with one node and three users: everyday, restricted, powerless."""
-    fake = FakeElasticsearch().start()
+def fake_elasticsearch(request):
+    """An empty fake with one node and three users: everyday, restricted, powerless. It imitates 8.19.0, or the server
+    whose slug is the parameter: ``parametrize("fake_elasticsearch", EVERY, indirect=True)``."""
+    fake = FakeElasticsearch(getattr(request, "param", DEFAULT.slug)).start()
     yield fake
     fake.stop()
 
@@ -31,10 +32,13 @@ def real_elasticsearch():
         yield started
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def any_server(request):
-    """The server of the parameter (a slug of ``kinds``), for the tests of one module in turn: it is stopped before
-    the next one starts."""
+    """The server of the parameter (a slug of ``kinds``), for all tests of it in turn: it is stopped before the next
+    one starts."""
+    if request.param == DEFAULT.slug:
+        yield request.getfixturevalue("real_elasticsearch")
+        return
     with _running(BY_SLUG[request.param]) as started:
         yield started
 

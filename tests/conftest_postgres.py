@@ -15,6 +15,7 @@ def pytest_configure(config):
     config.addinivalue_line(
         "markers", "long(layer): too long for `make test`; `make test-long` runs it in that layer"
     )
+    config.addinivalue_line("markers", "short: belongs to `make test` although it runs on every server")
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 other; without the option everything is run.
 
 Long layers are run by `make test-long` only: a test marked ``long`` belongs to the layer named there. The lives on
-real servers belong to the layer ``servers``; those on IN_SHORT to `make test` too.
+real servers belong to the layer ``servers``; those on IN_SHORT, or marked ``short``, to `make test` too.
 
 A test belongs to the layer of the server that it uses, which shows in its fixtures, or in the parameter ``real``
 where it runs on the fake and the real server in turn. Tests marked ``db`` run a second time on PostgreSQL,
@@ -47,7 +47,8 @@ def layer_of(item) -> str:
     if (marker := item.get_closest_marker("db")) and marker.kwargs.get("only") == "postgresql":
         return "postgres"
     if "any_server" in item.fixturenames:
-        return "elasticsearch" if item.callspec.params["any_server"] in IN_SHORT else "servers"
+        short = item.callspec.params["any_server"] in IN_SHORT or item.get_closest_marker("short")
+        return "elasticsearch" if short else "servers"
     folders = item.path.relative_to(TESTS).parts
     if "long" in folders:
         return "browser-long"

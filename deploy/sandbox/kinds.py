@@ -37,6 +37,11 @@ class ServerKind:
         return int(self.version.partition(".")[0])
 
     @property
+    def notices_writers(self) -> bool:
+        """Notices that another cluster writes to its repository (7.6 and its descendants)."""
+        return self.product == "opensearch" or self.version != "7.2.0"
+
+    @property
     def newer_java(self) -> bool:
         """Wants a Java that a current Debian may not have: without one the server is named as not tested."""
         return self.java[0] > 17

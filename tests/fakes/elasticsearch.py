@@ -1,6 +1,7 @@
 """An Elasticsearch that tests can make misbehave: a real HTTP server in a thread of the test.
 
-It imitates 8.19.0 as far as the console uses it; ``tests/contract`` holds it to the answers of a real node.
+It imitates any server of ``deploy.sandbox.kinds`` as far as the console uses it, 8.19.0 unless told otherwise;
+``tests/contract`` holds it to the answers of the real ones.
 """
 
 import base64
@@ -19,8 +20,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from tests.fakes.es_routes import ROUTES, Request, Route
-from tests.fakes.es_state import Index, Problem, Repository, Snapshot, User, forbidden, unauthorized, uuid
+from deploy.sandbox.kinds import BY_SLUG, DEFAULT
+from tests.fakes.es_dialects import DIALECTS
+from tests.fakes.es_routes import ROUTES, Request, Route, shut
+from tests.fakes.es_state import (
+    Index,
+    Problem,
+    Repository,
+    Snapshot,
+    User,
+    forbidden,
+    in_words,
+    unauthorized,
+    unrecognized,
+    uuid,
+)
 
 EVERYDAY = ("everyday", "everyday-secret-1")
 RESTRICTED = ("restricted", "restricted-secret-2")
@@ -31,8 +45,17 @@ PATIENCE = 30.0
 class FakeElasticsearch:
     """Controls first: a test sets the scene with them, and reads the counters afterwards."""
 
-    def __init__(self, *, path_repo: tuple[str, ...] = ("/srv/backups",), certificates=None, host="127.0.0.1"):
-        self.name, self.uuid, self.version = "fake", uuid(), "8.19.0"
+    def __init__(
+        self,
+        slug: str = DEFAULT.slug,
+        *,
+        path_repo: tuple[str, ...] = ("/srv/backups",),
+        certificates=None,
+        host="127.0.0.1",
+    ):
+        self.kind, self.dialect = BY_SLUG[slug], DIALECTS[slug]
+        self.product, self.version = self.kind.product, self.kind.version
+        self.name, self.uuid = "fake", uuid()
         self.node_id, self.node_name = uuid(), "fake-1"
         self.path_repo = path_repo
         self.everyday, self.restricted, self.powerless = EVERYDAY, RESTRICTED, POWERLESS
@@ -41,6 +64,7 @@ class FakeElasticsearch:
         self.repositories: dict[str, Repository] = {}
         self.unwritable: set[str] = set()
         self.damaged: set[str] = set()
+        self.overwritten: set[str] = set()
         self.disabled: set[str] = set()
         self.deletes_linger = 0
         self.requests: list[tuple[str, str, str, str]] = []
@@ -113,6 +137,10 @@ class FakeElasticsearch:
             "status": "INTERNAL_SERVER_ERROR",
         }
         self._next_snapshot = {**self._next_snapshot, "outcome": "PARTIAL", "failures": [failure]}
+
+    def overwrite(self, repository: str) -> None:
+        """Another cluster writes to it. This one notices with its own next write, and uses it no more."""
+        self.overwritten.add(repository)
 
     def make_failed(self) -> None:
         """New snapshots end FAILED."""
@@ -217,31 +245,37 @@ class FakeElasticsearch:
         try:
             user = self._authenticated(headers, path)
             self.requests.append((method, target, user, headers.get("x-opaque-id") or ""))
+            if path == "/" and not self.dialect.front_door:
+                raise shut(method)
             found, named = _find(method, path)
             if found is None:
-                return _no_route(method, path)
+                raise in_words(400, {"error": f"no handler found for uri [{path}] and method [{method}]"})
             with self.lock:
                 request = Request(self, user, unquote(path), params, _parsed(body), named)
                 self._allowed(found, request)
-                return 200, _filtered(found.answer(request), params.get("filter_path")), True
+                answer = _filtered(found.answer(request), params.get("filter_path"))
+                return 200, answer, self.dialect.names_itself
         except Problem as problem:
-            return problem.status, dict(problem.body), problem.product
+            return problem.status, dict(problem.body), problem.product and self.dialect.names_itself
 
     def _authenticated(self, headers, path: str) -> str:
         given = headers.get("authorization") or ""
+        if not self.kind.secure:
+            return _decoded(given)[0]
         if not given.startswith("Basic "):
             raise unauthorized(f"missing authentication credentials for REST request [{path}]")
-        name, _, password = base64.b64decode(given.removeprefix("Basic ")).decode().partition(":")
+        name, password = _decoded(given)
         if name not in self.users or self.users[name].password != password:
             raise unauthorized(f"unable to authenticate user [{name}] for REST request [{path}]")
         return name
 
     def _allowed(self, found: Route, request: Request) -> None:
         if unknown := sorted(set(request.params) - found.params):
-            reason = f"request [{request.path}] contains unrecognized parameter: [{unknown[0]}]"
-            raise Problem(400, "illegal_argument_exception", reason)
+            raise unrecognized(request.path, unknown[0])
+        if not self.kind.secure or not found.action:
+            return
         user = self.users[request.user]
-        if found.action and not user.may(found.action):
+        if not user.may(found.action):
             raise forbidden(found.action, request.user, user.role, request.named.get("names") or "")
 
     def fault(self, write: bool, path: str) -> tuple[int, bytes, str] | None:
@@ -329,6 +363,11 @@ def reset(handler: BaseHTTPRequestHandler) -> None:
     handler.connection.close()
 
 
+def _decoded(basic: str) -> tuple[str, str]:
+    name, _, password = base64.b64decode(basic.removeprefix("Basic ")).decode().partition(":")
+    return name, password
+
+
 def _users() -> dict[str, User]:
     return {
         EVERYDAY[0]: User(
@@ -348,14 +387,6 @@ def _find(method: str, path: str) -> tuple[Route | None, dict[str, str]]:
         if found and not (found.groupdict().get("names") or "").startswith("_"):
             return route, {key: unquote(value) if value else "" for key, value in found.groupdict().items()}
     return None, {}
-
-
-def _no_route(method: str, path: str) -> tuple[int, dict, bool]:
-    """The test build of the real one has no front door either."""
-    if path == "/":
-        words = f"Incorrect HTTP method for uri [{path}] and method [{method}], allowed: [DELETE]"
-        return 405, {"error": words, "status": 405}, True
-    return 400, {"error": f"no handler found for uri [{path}] and method [{method}]"}, True
 
 
 def _parsed(body: bytes):

@@ -1,11 +1,12 @@
-"""The requests that the fake Elasticsearch knows, answered as 8.19.0 answers them."""
+"""The requests that the fake Elasticsearch knows, answered as the server that it imitates."""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.fakes.es_state import Problem, Repository, Snapshot, no_index
+from tests.fakes.es_dialects import Dialect
+from tests.fakes.es_state import Index, Problem, Repository, Snapshot, in_words, no_index, unrecognized
 
 if TYPE_CHECKING:
     from tests.fakes.elasticsearch import FakeElasticsearch
@@ -50,21 +51,34 @@ def route(method: str, pattern: str, action: str = "", params: tuple[str, ...] |
     return register
 
 
+@route("GET", "/", "cluster:monitor/main")
+def front_door(request: Request) -> dict:
+    fake, dialect = request.fake, request.fake.dialect
+    own = {"build_flavor": dialect.build_flavor} if dialect.build_flavor else {"distribution": "opensearch"}
+    build = dict.fromkeys(("build_type", "build_hash", "build_date", "lucene_version"), "x")
+    oldest = dict.fromkeys(("minimum_wire_compatibility_version", "minimum_index_compatibility_version"), "x")
+    version = {"number": fake.version, "build_snapshot": False, **own, **build, **oldest}
+    named = {"name": fake.node_name, "cluster_name": fake.name, "cluster_uuid": fake.uuid}
+    return named | {"version": version, "tagline": "x"}
+
+
 @route("GET", "/_nodes/_local", "cluster:monitor/nodes/info")
 def local_node(request: Request) -> dict:
-    return _nodes(request.fake, {"build_flavor": "default"})
+    flavor = request.fake.dialect.build_flavor
+    return _nodes(request.fake, {"build_flavor": flavor} if flavor else {})
 
 
 @route("GET", "/_nodes/settings", "cluster:monitor/nodes/info")
 def nodes_settings(request: Request) -> dict:
-    paths = {"data": "/var/lib/es", "logs": "/var/log/es", "home": "/usr/share/es"}
+    data = ["/var/lib/es"] if request.fake.dialect.lists_paths else "/var/lib/es"
+    paths = {"data": data, "logs": "/var/log/es", "home": "/usr/share/es"}
     if request.fake.path_repo:
         paths["repo"] = list(request.fake.path_repo)
     return _nodes(request.fake, {"settings": {"path": paths}})
 
 
 def _nodes(fake: "FakeElasticsearch", more: dict) -> dict:
-    roles = ["data", "ingest", "master"]
+    roles = ["data", "ingest", fake.dialect.manager_role]
     node = {"name": fake.node_name, "version": fake.version, "roles": roles, **more}
     return {"cluster_name": fake.name, "nodes": {fake.node_id: node}}
 
@@ -85,13 +99,14 @@ def health(request: Request) -> dict:
         "relocating_shards": 0,
         "initializing_shards": 0,
         "unassigned_shards": lost,
-        "unassigned_primary_shards": lost,
         "delayed_unassigned_shards": 0,
         "number_of_pending_tasks": 0,
         "number_of_in_flight_fetch": 0,
         "task_max_waiting_in_queue_millis": 0,
         "active_shards_percent_as_number": 100.0,
     }
+    own = {"unassigned_primary_shards": lost, "discovered_master": True, "discovered_cluster_manager": True}
+    answer |= {key: own[key] for key in fake.dialect.health}
     if request.params.get("level") == "indices":
         answer["indices"] = {name: {"status": index.health} for name, index in fake.indices.items()}
     return answer
@@ -109,7 +124,7 @@ def state_metadata(request: Request) -> dict:
     found = {
         name: {
             "state": fake.indices[name].state,
-            "settings": fake.indices[name].settings(),
+            "settings": fake.indices[name].settings(fake.dialect),
             "aliases": sorted(fake.indices[name].aliases),
         }
         for name in _chosen(request)
@@ -152,6 +167,8 @@ def _index_stats(index, by_shard: bool) -> dict:
 
 @route("GET", "/_security/user/_has_privileges")
 def has_privileges(request: Request) -> dict:
+    if not request.fake.kind.secure:
+        raise _no_security(request)
     user = request.fake.users[request.user]
     cluster = {name: user.has("cluster", name) for name in request.body["cluster"]}
     index = {
@@ -162,6 +179,18 @@ def has_privileges(request: Request) -> dict:
     every = all(cluster.values()) and all(all(found.values()) for found in index.values())
     answer = {"username": request.user, "has_all_requested": every, "cluster": cluster, "index": index}
     return answer | {"application": {}}
+
+
+def _no_security(request: Request) -> Problem:
+    if request.fake.dialect.security_is_index:
+        return no_index("_security")
+    return in_words(400, {"error": f"no handler found for uri [{request.path}] and method [GET]"})
+
+
+def shut(method: str) -> Problem:
+    """The test builds of 8 and 9 have no front door, for nobody."""
+    words = f"Incorrect HTTP method for uri [/] and method [{method}], allowed: [DELETE]"
+    return in_words(405, {"error": words, "status": 405})
 
 
 @route("GET", "/_snapshot(?:/{repository})?", "cluster:admin/repository/get", ("local", "master_timeout"))
@@ -187,13 +216,26 @@ def put_repository(request: Request) -> dict:
         empty = "" if fake.path_repo else " because this setting is empty"
         why = f"[{name}] location [{location}] doesn't match any of the locations specified by path.repo{empty}"
         raise _not_created(name, why)
-    if location in fake.unwritable:
-        raise _not_writable(name, location)
     before = fake.repositories.get(name)
     if before and any(snapshot.running for snapshot in before.snapshots.values()):
-        raise _in_use(name)
-    fake.repositories[name] = Repository(name, kind, settings, *([before.uuid, before.snapshots] if before else ()))
+        raise _in_use(name, fake.dialect)
+    made = Repository(name, kind, settings, *([before.uuid, before.snapshots] if before else ()))
+    if name in fake.disabled:
+        _register_stopped(fake, name)
+    if location in fake.unwritable:
+        if fake.dialect.keeps_unverified:
+            fake.repositories[name] = made
+        raise _not_writable(name, location, fake.dialect)
+    fake.repositories[name] = made
     return {"acknowledged": True}
+
+
+def _register_stopped(fake: "FakeElasticsearch", name: str) -> None:
+    if fake.dialect.registering_mends is None:
+        raise _disabled(name, fake.dialect)
+    if fake.dialect.registering_mends:
+        fake.disabled.discard(name)
+        fake.overwritten.discard(name)
 
 
 def _not_created(name: str, why: str) -> Problem:
@@ -201,10 +243,13 @@ def _not_created(name: str, why: str) -> Problem:
     return Problem(500, "repository_exception", f"[{name}] failed to create repository", cause=cause)
 
 
-def _not_writable(name: str, location: str) -> Problem:
+def _not_writable(name: str, location: str, dialect: Dialect) -> Problem:
     denied = {"type": "access_denied_exception", "reason": f"{location}/tests-abcdefghijklmnopqrstuv"}
+    if not dialect.wraps_unverified:
+        return Problem(500, "repository_exception", f"[{name}] cannot create blob store", cause=denied)
     cause = {"type": "exception", "reason": "failed to create blob container", "caused_by": denied}
-    reason = f"[{name}] path  is not accessible on master node"
+    node = dialect.manager_role.replace("_", "-")
+    reason = f"[{name}] path  is not accessible on {node} node"
     problem = Problem(500, "repository_verification_exception", reason, cause=cause)
     problem.body["error"]["root_cause"] = [{"type": "repository_verification_exception", "reason": reason}]
     return problem
@@ -214,8 +259,10 @@ def _not_writable(name: str, location: str) -> Problem:
 def delete_repository(request: Request) -> dict:
     repository = _repository(request)
     if any(snapshot.running for snapshot in repository.snapshots.values()):
-        raise _in_use(repository.name)
+        raise _in_use(repository.name, request.fake.dialect)
     del request.fake.repositories[repository.name]
+    request.fake.disabled.discard(repository.name)
+    request.fake.overwritten.discard(repository.name)
     return {"acknowledged": True}
 
 
@@ -223,7 +270,7 @@ def delete_repository(request: Request) -> dict:
 def verify_repository(request: Request) -> dict:
     repository = _repository(request)
     if repository.settings["location"] in request.fake.unwritable:
-        raise _not_writable(repository.name, repository.settings["location"])
+        raise _not_writable(repository.name, repository.settings["location"], request.fake.dialect)
     return {"nodes": {request.fake.node_id: {"name": request.fake.node_name}}}
 
 
@@ -242,7 +289,10 @@ def create_snapshot(request: Request) -> dict:
         raise
     fake.accepted[name] += 1
     repository = fake.repositories[request.named["repository"]]
-    repository.uuid = repository.uuid or "a-repository-uuid-0001"
+    if fake.dialect.repository_uuid:
+        repository.uuid = repository.uuid or "a-repository-uuid-0001"
+    if repository.name in fake.overwritten and fake.kind.notices_writers:
+        fake.disabled.add(repository.name)
     repository.snapshots[name] = snapshot
     if request.flag("wait_for_completion", False):
         fake.wait_until(lambda: not snapshot.running)
@@ -252,7 +302,7 @@ def create_snapshot(request: Request) -> dict:
 
 def _new_snapshot(request: Request) -> Snapshot:
     fake, name, body = request.fake, request.named["snapshot"], request.body or {}
-    metadata = body.get("metadata")
+    metadata = body.get("metadata") if fake.dialect.metadata else None
     if (size := _size(metadata)) > 1024:
         reason = f"Validation Failed: 1: metadata must be smaller than 1024 bytes, but was [{size}];"
         raise Problem(400, "action_request_validation_exception", reason)
@@ -261,14 +311,28 @@ def _new_snapshot(request: Request) -> Snapshot:
     for wrong, words in ((name != name.lower(), "must be lowercase"), (name[0] == "_", "must not start with '_'")):
         if wrong:
             raise Problem(400, "invalid_snapshot_name_exception", where + words)
+    _one_at_a_time(fake, repository.name, name)
     if there := repository.snapshots.get(name):
         words = "is already in-progress" if there.running else "already exists"
-        raise Problem(400, "snapshot_name_already_in_use_exception", f"{where}snapshot with the same name {words}")
-    indices = {index: fake.indices[index].primaries for index in _asked(fake, body.get("indices"))}
+        raise Problem(400, fake.dialect.taken, f"{where}snapshot with the same name {words}")
+    chosen = [*_asked(fake, body.get("indices")), *_of_features(fake, body)]
+    indices = {index: fake.indices[index].primaries for index in dict.fromkeys(chosen)}
     red = [index for index in indices if fake.indices[index].health == "red"]
-    if red and not body.get("partial"):
-        raise _unassigned(repository.name, name, red)
-    return fake.new_snapshot(name, indices, metadata, body.get("include_global_state", True))
+    if red and not body.get("partial") and not fake.dialect.keeps_failed:
+        raise Problem(500, "snapshot_exception", f"[{repository.name}:{name}] {fake.dialect.no_primaries} {red}")
+    snapshot = fake.new_snapshot(name, indices, metadata, body.get("include_global_state", True))
+    if red:
+        snapshot.outcome = "PARTIAL" if body.get("partial") else "FAILED"
+        lost = ((fake.indices[index], shard) for index in red for shard in range(indices[index]))
+        snapshot.failures = [_unassigned(index, shard) for index, shard in lost]
+    return snapshot
+
+
+def _one_at_a_time(fake: "FakeElasticsearch", repository: str, name: str) -> None:
+    running = [one for found in fake.repositories.values() for one in found.snapshots.values() if one.running]
+    if running and not fake.dialect.concurrent:
+        reason = f"[{repository}:{name}]  a snapshot is already running"
+        raise Problem(503, "concurrent_snapshot_execution_exception", reason)
 
 
 def _asked(fake: "FakeElasticsearch", names: Any) -> list[str]:
@@ -280,12 +344,15 @@ def _asked(fake: "FakeElasticsearch", names: Any) -> list[str]:
     return list(names or fake.indices)
 
 
-def _unassigned(repository: str, name: str, red: list[str]) -> Problem:
-    reason = (
-        f"[{repository}:{name}] the following indices have unassigned primary shards and cannot be included "
-        f"in a snapshot unless [partial] is set to [true]: {red}; for help see the documentation"
-    )
-    return Problem(500, "snapshot_exception", reason)
+def _of_features(fake: "FakeElasticsearch", body: dict) -> list[str]:
+    if not fake.dialect.feature_states or not body.get("include_global_state", True):
+        return []
+    return [] if body.get("feature_states") == ["none"] else [one.name for one in fake.indices.values() if one.system]
+
+
+def _unassigned(index: Index, shard: int) -> dict:
+    failure = {"index": index.name, "index_uuid": index.uuid, "shard_id": shard}
+    return failure | {"reason": "primary shard is not allocated", "status": "INTERNAL_SERVER_ERROR"}
 
 
 def _size(metadata: Any) -> int:
@@ -300,42 +367,53 @@ def _size(metadata: Any) -> int:
     ("verbose", "ignore_unavailable", "master_timeout"),
 )
 def get_snapshot(request: Request) -> dict:
-    name = request.named["snapshot"]
-    if name == "_all" or "," in name or request.flag("ignore_unavailable", False):
-        return _many(request, name)
-    described = _snapshot(request).described(request.named["repository"])
-    return {"snapshots": [described], "total": 1, "remaining": 0}
+    repository = request.fake.repositories.get(request.named["repository"])
+    if repository is None and request.fake.dialect.missing_is_beside:
+        error = _missing_repository(request).body["error"]
+        why = {key: error[key] for key in ("type", "reason")}
+        return _list(request, []) | {"failures": {request.named["repository"]: why}}
+    return _list(request, _listed(request, _repository(request)))
 
 
-def _many(request: Request, names: str) -> dict:
+def _list(request: Request, found: list[dict]) -> dict:
+    counted = {"total": len(found), "remaining": 0} if request.fake.dialect.counted else {}
+    return {"snapshots": found} | counted
+
+
+def _listed(request: Request, repository: Repository) -> list[dict]:
     """Without ``verbose`` the files of the snapshots are not read, so damaged ones are listed like all others."""
-    repository = _repository(request)
+    dialect, name = request.fake.dialect, request.named["snapshot"]
     if repository.name in request.fake.disabled:
-        raise _disabled(repository.name)
-    asked = list(repository.snapshots) if names == "_all" else names.split(",")
+        raise _disabled(repository.name, dialect)
+    names = list(repository.snapshots) if name == "_all" else name.split(",")
     if not request.flag("verbose", True):
-        listed = [_brief(repository.snapshots[name].described(repository.name)) for name in asked]
-        return {"snapshots": listed, "total": len(listed), "remaining": 0}
+        known = [repository.snapshots[name] for name in names]
+        return [one.brief(repository.name, dialect) for one in known if one.indices or dialect.lists_empty]
     found = []
-    for name in asked:
+    for name in names:
         try:
-            found.append(_snapshot(request, name).described(repository.name))
-        except Problem:
+            found.append(_snapshot(request, name).described(repository.name, dialect))
+        except Problem as problem:
             if not request.flag("ignore_unavailable", False):
-                raise
-    return {"snapshots": found, "total": len(found), "remaining": 0}
+                raise _damaged(problem, dialect) from None
+    return found
 
 
-def _brief(described: dict) -> dict:
-    kept = ("snapshot", "uuid", "repository", "indices", "data_streams", "state")
-    return {name: described[name] for name in kept}
+def _damaged(problem: Problem, dialect: Dialect) -> Problem:
+    """In a list some servers put the missing file into another error."""
+    error = problem.body["error"]
+    if not dialect.wraps_damaged or "caused_by" not in error:
+        return problem
+    cause = {key: error[key] for key in ("type", "reason", "caused_by")}
+    wrapped = Problem(500, "snapshot_exception", "Snapshot could not be read", cause=cause)
+    wrapped.body["error"]["root_cause"] = error["root_cause"]
+    return wrapped
 
 
-def _disabled(name: str) -> Problem:
-    why = (
-        f"[{name}] The repository has been disabled to prevent data corruption because its contents were found "
-        "not to match its expected state."
-    )
+def _disabled(name: str, dialect: Dialect) -> Problem:
+    why = f"[{name}] {dialect.disabled}"
+    if not dialect.wraps_disabled:
+        return Problem(500, "repository_exception", why)
     cause = {"type": "repository_exception", "reason": why}
     return Problem(500, "repository_exception", f"[{name}] cannot retrieve snapshots list", cause=cause)
 
@@ -347,7 +425,7 @@ def _disabled(name: str) -> Problem:
     ("ignore_unavailable", "master_timeout"),
 )
 def snapshot_status(request: Request) -> dict:
-    return {"snapshots": [_snapshot(request).status(request.named["repository"])]}
+    return {"snapshots": [_snapshot(request).status(request.named["repository"], request.fake.dialect)]}
 
 
 @route(
@@ -357,6 +435,8 @@ def snapshot_status(request: Request) -> dict:
     ("wait_for_completion", "master_timeout"),
 )
 def delete_snapshot(request: Request) -> dict:
+    if "wait_for_completion" in request.params and not request.fake.dialect.async_delete:
+        raise unrecognized(request.path, "wait_for_completion")
     repository, name = _repository(request), request.named["snapshot"]
     chosen = list(repository.snapshots) if name == "*" else [name]
     for one in chosen:
@@ -371,18 +451,23 @@ def delete_snapshot(request: Request) -> dict:
 
 @route("GET", "/{names}", "indices:admin/get", MULTI | {"include_defaults", "features"})
 def get_index(request: Request) -> dict:
-    return {name: _described(request.fake.indices[name]) for name in _chosen(request)}
+    indices, dialect = request.fake.indices, request.fake.dialect
+    return {name: _described(indices[name], dialect) for name in _chosen(request)}
 
 
-def _described(index) -> dict:
-    return {"aliases": index.aliases, "mappings": index.mapping, "settings": index.settings()}
+def _described(index: Index, dialect: Dialect) -> dict:
+    return {"aliases": index.aliases, "mappings": index.mapping, "settings": index.settings(dialect)}
 
 
 def _repository(request: Request) -> Repository:
     name = request.named["repository"]
     if name not in request.fake.repositories:
-        raise Problem(404, "repository_missing_exception", f"[{name}] missing")
+        raise _missing_repository(request)
     return request.fake.repositories[name]
+
+
+def _missing_repository(request: Request) -> Problem:
+    return Problem(404, "repository_missing_exception", f"[{request.named['repository']}] missing")
 
 
 def _snapshot(request: Request, name: str = "") -> Snapshot:
@@ -392,7 +477,10 @@ def _snapshot(request: Request, name: str = "") -> Snapshot:
         raise Problem(404, "snapshot_missing_exception", f"[{repository.name}:{name}] is missing")
     if name in request.fake.damaged:
         reason = f"[{repository.name}:{name}/{snapshot.uuid}] is missing"
-        raise Problem(404, "snapshot_missing_exception", reason)
+        cause = {"type": "no_such_file_exception", "reason": f"snap-{snapshot.uuid}.dat"}
+        problem = Problem(404, "snapshot_missing_exception", reason, cause=cause)
+        problem.body["error"]["root_cause"] = [{"type": "snapshot_missing_exception", "reason": reason}]
+        raise problem
     if snapshot.deleted:
         snapshot.lingers -= 1
         if snapshot.lingers <= 0:
@@ -400,9 +488,9 @@ def _snapshot(request: Request, name: str = "") -> Snapshot:
     return snapshot
 
 
-def _in_use(name: str) -> Problem:
+def _in_use(name: str, dialect: Dialect) -> Problem:
     reason = f"[{name}] trying to modify or unregister repository that is currently used (snapshot is in progress)"
-    return Problem(409, "repository_conflict_exception", reason)
+    return Problem(*dialect.in_use, reason)
 
 
 def _chosen(request: Request, closed: bool = True) -> list[str]:

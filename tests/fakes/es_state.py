@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from tests.fakes.es_dialects import Dialect
+
 GRANTED = {
+    "cluster:monitor/main": ("cluster", "monitor,manage,all"),
     "cluster:monitor/health": ("cluster", "monitor,manage,all"),
     "cluster:monitor/nodes/info": ("cluster", "monitor,manage,all"),
     "cluster:monitor/state": (
@@ -60,6 +63,8 @@ class Index:
     primaries: int = 1
     state: str = "open"
     hidden: bool = False
+    system: bool = False
+    """Belongs to a feature of the server: the feature states of a snapshot bring it."""
     health: str = "green"
     aliases: dict[str, dict] = field(default_factory=dict)
     mapping: dict = field(default_factory=lambda: {"properties": {"@timestamp": {"type": "date"}}})
@@ -81,9 +86,9 @@ class Index:
     def bytes(self) -> int:
         return self.documents * self.bytes_each + 249 * self.primaries
 
-    def settings(self) -> dict:
+    def settings(self, dialect: Dialect) -> dict:
         settings = {
-            "routing": {"allocation": {"include": {"_tier_preference": "data_content"}}},
+            **dialect.index_settings,
             "number_of_shards": str(self.primaries),
             "provided_name": self.name,
             "creation_date": "1795463183624",
@@ -91,7 +96,7 @@ class Index:
             "uuid": self.uuid,
             "version": {"created": "8536000"},
         }
-        if self.hidden:
+        if self.hidden and dialect.hides:
             settings["hidden"] = "true"
         if self.state == "close":
             settings["verified_before_close"] = "true"
@@ -132,17 +137,16 @@ class Snapshot:
     def shards(self) -> int:
         return sum(self.indices.values())
 
-    def described(self, repository: str) -> dict:
+    def described(self, repository: str, dialect: Dialect) -> dict:
         running = self.running
         failed = 0 if running else self._failed()
         return {
             "snapshot": self.name,
             "uuid": self.uuid,
-            "repository": repository,
+            **self._own_keys(repository, dialect),
             "version_id": 8536000,
             "version": "8.19.0",
             "indices": list(self.indices),
-            "data_streams": [],
             "include_global_state": self.global_state,
             **({} if self.metadata is None else {"metadata": self.metadata}),
             "state": "IN_PROGRESS" if running else self.outcome,
@@ -158,35 +162,56 @@ class Snapshot:
                 "failed": failed,
                 "successful": 0 if running else self.shards - failed,
             },
-            "feature_states": [],
         }
 
-    def status(self, repository: str) -> dict:
-        """The answer of ``_status``, which says SUCCESS for PARTIAL too."""
-        stats = self._stats()
+    def brief(self, repository: str, dialect: Dialect) -> dict:
+        """One line of a list for which no file of the snapshot is read."""
+        kept = ("snapshot", "uuid", "repository", "indices", "data_streams", "state")
+        described = self.described(repository, dialect)
+        return {name: described[name] for name in kept if name in described}
+
+    def _own_keys(self, repository: str, dialect: Dialect) -> dict:
+        every = {
+            "repository": repository,
+            "data_streams": [],
+            "feature_states": [],
+            "remote_store_index_shallow_copy": False,
+        }
+        return {key: every[key] for key in dialect.described}
+
+    def status(self, repository: str, dialect: Dialect) -> dict:
+        """The answer of ``_status``, which on most servers says SUCCESS for PARTIAL too."""
+        says = "SUCCESS" if self.outcome == "PARTIAL" and not dialect.status_says_partial else self.outcome
         return {
             "snapshot": self.name,
             "repository": repository,
             "uuid": self.uuid,
-            "state": "STARTED" if self.running else "SUCCESS",
+            "state": "STARTED" if self.running else says,
             "include_global_state": self.global_state,
             "shards_stats": self._shards_stats(self.shards, self._failed()),
-            "stats": stats,
-            "indices": {name: self._index_status(count) for name, count in self.indices.items()},
+            "stats": self._stats(),
+            "indices": {name: self._index_status(name, count) for name, count in self.indices.items()},
         }
 
     def _failed(self) -> int:
         return self.shards if self.outcome == "FAILED" else len(self.failures)
 
-    def _index_status(self, shards: int) -> dict:
-        shard = {"stage": "STARTED" if self.running else "DONE", "stats": self._stats()}
-        if self.running:
-            shard["node"] = "the-only-node"
+    def _index_status(self, name: str, shards: int) -> dict:
+        lost = {failure["shard_id"] for failure in self.failures if failure["index"] == name}
+        if self.outcome == "FAILED":
+            lost = set(range(shards))
         return {
-            "shards_stats": self._shards_stats(shards, 0),
+            "shards_stats": self._shards_stats(shards, len(lost)),
             "stats": self._stats(),
-            "shards": {str(number): shard for number in range(shards)},
+            "shards": {str(number): self._shard_status(number in lost) for number in range(shards)},
         }
+
+    def _shard_status(self, lost: bool) -> dict:
+        if self.running:
+            return {"stage": "STARTED", "stats": self._stats(), "node": "the-only-node"}
+        if lost:
+            return {"stage": "FAILURE", "stats": self._stats(), "reason": "primary shard is not allocated"}
+        return {"stage": "DONE", "stats": self._stats()}
 
     def _shards_stats(self, total: int, failed: int) -> dict:
         started = total if self.running else 0
@@ -231,6 +256,18 @@ class Problem(Exception):
             "error": {"root_cause": [root], **error, **({"caused_by": cause} if cause else {})},
             "status": status,
         }
+
+
+def in_words(status: int, body: dict) -> Problem:
+    """Some refusals are plain text."""
+    problem = Problem(status, "", body["error"])
+    problem.body = body
+    return problem
+
+
+def unrecognized(path: str, parameter: str) -> Problem:
+    reason = f"request [{path}] contains unrecognized parameter: [{parameter}]"
+    return Problem(400, "illegal_argument_exception", reason)
 
 
 def no_index(name: str) -> Problem:

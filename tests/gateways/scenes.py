@@ -5,14 +5,17 @@ import json
 import os
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from urllib.error import HTTPError
 
 from backups.gateways.elasticsearch import snapshots
 from backups.gateways.elasticsearch.capabilities import Capabilities
 from backups.gateways.elasticsearch.client import Access, Client, connect
 from backups.gateways.elasticsearch.snapshots import SnapshotFacts
 from tests.fakes.elasticsearch import FakeElasticsearch
+from tests.fakes.es_dialects import DIALECTS
 
-CAPABILITIES = Capabilities("elasticsearch", (8, 19, 0))
 LOOKS = 2000
 
 
@@ -23,6 +26,9 @@ class Scene:
     url = ""
     ca_pem = ""
     passwords: dict[str, str]
+    secure = True
+    """Whether the server tells users apart."""
+    capabilities: Capabilities
 
     def __init__(self, prefix: str = ""):
         self.prefix = prefix or f"t{uuid.uuid4().hex[:8]}-"
@@ -49,7 +55,7 @@ class Scene:
         snapshots.create(self.client(), self.create_call(repository, name, indices, run_id), run_id)
 
     def create_call(self, repository: str, name: str, indices: list[str], run_id: str = "run-1", **options):
-        options = {"global_state": False, "partial": False, "capabilities": CAPABILITIES} | options
+        options = {"global_state": False, "partial": False, "capabilities": self.capabilities} | options
         return snapshots.create_call(repository, name, indices, run_id=run_id, **options)
 
     def finished(self, repository: str, name: str) -> SnapshotFacts:
@@ -65,6 +71,7 @@ class FakeScene(Scene):
         super().__init__(prefix)
         self.fake = fake
         self.url, self.ca_pem = fake.url, fake.ca_pem
+        self.secure, self.capabilities = fake.kind.secure, Capabilities.parse(fake.product, fake.version)
         self.passwords = {name: user.password for name, user in fake.users.items()}
 
     def add_index(self, tail: str, documents: int = 0, **facts) -> str:
@@ -88,9 +95,27 @@ class FakeScene(Scene):
         self.fake.hold_snapshots()
         return self.add_repository("slow"), self.add_index("big", 6)
 
+    def broken_index(self, tail: str) -> str:
+        """An index whose only shard is nowhere."""
+        return self.add_index(tail, health="red")
+
     def damage(self, repository: str, snapshot: SnapshotFacts) -> None:
         """Somebody removes the file that describes the snapshot."""
         self.fake.damaged.add(snapshot.name)
+
+    def empty_snapshot(self, repository: str, name: str) -> None:
+        """Somebody makes a snapshot of nothing."""
+        self.fake.add_snapshot(repository, name, ())
+
+    def overwrite(self, repository: str) -> None:
+        """Another cluster writes to the repository."""
+        self.fake.overwrite(repository)
+
+    def release(self) -> None:
+        self.fake.release()
+
+    def forget_repository(self, tail: str) -> None:
+        self.fake.repositories.pop(self.name(tail), None)
 
     def clear(self) -> None:
         """Nothing: every test has a fake of its own."""
@@ -103,12 +128,13 @@ class RealScene(Scene):
         super().__init__(prefix)
         self.server = server
         self.url, self.ca_pem = server.url, server.ca_pem
+        self.secure, self.capabilities = server.kind.secure, Capabilities.parse(server.product, server.version)
         self.passwords = {**server.passwords, "powerless": server.passwords["everyday"]}
         self._indices: list[str] = []
         self._repositories: list[str] = []
 
     def add_index(self, tail: str, documents: int = 0, **facts) -> str:
-        name, hidden = self.name(tail), facts.get("hidden", False)
+        name, hidden = self.name(tail), facts.get("hidden", False) and DIALECTS[self.server.kind.slug].hides
         shards = {"number_of_shards": facts.get("primaries", 1), "number_of_replicas": 0}
         settings = shards | ({"hidden": True} if hidden else {})
         mapping = {"properties": {"@timestamp": {"type": "date"}}}
@@ -147,8 +173,29 @@ class RealScene(Scene):
         return self.add_repository("slow", max_snapshot_bytes_per_sec="100kb"), name
 
     def damage(self, repository: str, snapshot: SnapshotFacts) -> None:
-        folder = self.server.path_repo / repository
-        (folder / f"snap-{snapshot.uuid}.dat").unlink()
+        (self.server.path_repo / repository / f"snap-{snapshot.uuid}.dat").unlink()
+
+    def empty_snapshot(self, repository: str, name: str) -> None:
+        path = f"/_snapshot/{repository}/{name}?wait_for_completion=true"
+        self._put(path, {"indices": self.name("nothing-*"), "include_global_state": False})
+
+    def overwrite(self, repository: str) -> None:
+        overwrite(self.server.path_repo / repository)
+
+    def broken_index(self, tail: str) -> str:
+        name = self.name(tail)
+        nowhere = {"index.routing.allocation.require._name": "nowhere", "number_of_replicas": 0}
+        self._indices.append(name)
+        self._put(f"/{name}?timeout=1s&wait_for_active_shards=0", {"settings": nowhere})
+        return name
+
+    def release(self) -> None:
+        """Nothing: a real one ends by itself."""
+
+    def forget_repository(self, tail: str) -> None:
+        """Servers before 8 keep a repository that they could not verify."""
+        with suppress(HTTPError):
+            self.server.request("DELETE", f"/_snapshot/{self.name(tail)}")
 
     def clear(self) -> None:
         for name in self._repositories:
@@ -158,6 +205,14 @@ class RealScene(Scene):
 
     def _put(self, path: str, body: dict) -> None:
         self.server.request("PUT", path, json.dumps(body).encode())
+
+
+def overwrite(folder: Path) -> None:
+    """What a write of another cluster leaves: the repository's own index with the next number."""
+    last = max(int(file.name.partition("-")[2]) for file in folder.glob("index-*"))
+    number = last + 1
+    (folder / f"index-{last}").rename(folder / f"index-{number}")
+    (folder / "index.latest").write_bytes(number.to_bytes(8, "big"))
 
 
 def until(look: Callable, looks: int = LOOKS):

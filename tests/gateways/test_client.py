@@ -10,6 +10,7 @@ import pytest
 from backups.gateways.elasticsearch import addresses, client, cluster, indices, repositories, snapshots
 from backups.gateways.elasticsearch.addresses import BadAddress
 from backups.gateways.elasticsearch.call import Call
+from backups.gateways.elasticsearch.capabilities import Capabilities
 from backups.gateways.elasticsearch.errors import (
     BadCredential,
     Forbidden,
@@ -23,7 +24,7 @@ from backups.gateways.elasticsearch.errors import (
 from deploy.sandbox import certificates
 from tests.fakes.elasticsearch import FakeElasticsearch
 from tests.fakes.proxy import Proxy
-from tests.gateways.scenes import CAPABILITIES, FakeScene
+from tests.gateways.scenes import FakeScene
 
 HEALTH = Call("GET", ("_cluster", "health"))
 QUICK = Call("GET", ("_cluster", "health"), timeout=0.2)
@@ -451,8 +452,8 @@ def test_a_forked_process_opens_connections_of_its_own(fake_scene):
 
 
 def test_capabilities_decide_what_is_sent():
-    old = CAPABILITIES.parse("elasticsearch", "7.2.0")
+    old, new = (Capabilities.parse("elasticsearch", version) for version in ("7.2.0", "8.19.0"))
     call = snapshots.create_call("r", "s", ["a"], run_id="1", global_state=True, partial=True, capabilities=old)
     assert not {"metadata", "feature_states"} & set(call.body)
     assert snapshots.delete_call("r", "s", old).params == {}
-    assert snapshots.delete_call("r", "s", CAPABILITIES).target == "/_snapshot/r/s?wait_for_completion=false"
+    assert snapshots.delete_call("r", "s", new).target == "/_snapshot/r/s?wait_for_completion=false"

@@ -4,6 +4,7 @@ import pytest
 
 from backups.gateways.elasticsearch import cluster
 from backups.gateways.elasticsearch.errors import BadCredential, Forbidden
+from tests.fakes.es_dialects import EVERY
 
 
 @pytest.mark.parametrize("user", ["everyday", "restricted"])
@@ -12,6 +13,15 @@ def test_a_cluster_says_what_it_is(scene, user):
     assert (found.product, found.version) == ("elasticsearch", "8.19.0")
     assert found.name
     assert found.uuid
+
+
+@pytest.mark.parametrize("fake_elasticsearch", EVERY, indirect=True)
+def test_every_server_says_what_it_is(fake_scene):
+    fake = fake_scene.fake
+    found = cluster.identify(fake_scene.client())
+    assert (found.product, found.version, found.uuid) == (fake.product, fake.version, fake.uuid)
+    assert cluster.nodes(fake_scene.client())[0].writes_snapshots
+    assert (cluster.privileges(fake_scene.client()) is None) == (not fake.kind.secure)
 
 
 def test_a_cluster_says_how_it_is(scene):

@@ -1,48 +1,42 @@
-"""The fake answers as the real node does; the real node answers as it was recorded.
+"""The fake of a server answers as that server does; the servers answer as they were recorded.
 
-``RECORD_CONTRACT=1 pytest tests/gateways/test_contract.py -k real`` records it anew.
+``RECORD_CONTRACT=1 pytest tests/gateways/test_contract.py -k real`` records them anew.
 """
 
-import json
 import os
-from pathlib import Path
 
 import pytest
 
+from deploy.sandbox.kinds import DEFAULT, KINDS
 from tests.contract import exchanges
+from tests.fakes.elasticsearch import FakeElasticsearch
 from tests.gateways.scenes import FakeScene, RealScene
 
-RECORDED = Path(exchanges.__file__).with_name("8.19.0.json")
+SLUGS = [kind.slug for kind in KINDS]
+# The one that most tests run on belongs to every run.
+REAL = [pytest.param(slug, marks=pytest.mark.short if slug == DEFAULT.slug else ()) for slug in SLUGS]
 
 
-def recorded() -> list[dict]:
-    return json.loads(RECORDED.read_text())
-
-
-def test_the_real_node_answers_as_recorded(real_elasticsearch):
-    scene = RealScene(real_elasticsearch, exchanges.PREFIX)
+@pytest.mark.parametrize("any_server", REAL, indirect=True, scope="session")
+def test_the_real_one_answers_as_recorded(any_server):
+    scene = RealScene(any_server, exchanges.PREFIX)
     try:
         found = exchanges.run(scene)
     finally:
         scene.clear()
+    slug = any_server.kind.slug
     if os.environ.get("RECORD_CONTRACT"):
-        RECORDED.write_text(json.dumps(found, indent=1) + "\n")
-    assert found == recorded()
+        exchanges.write(slug, found)
+    assert found == exchanges.read(slug)
 
 
-@pytest.fixture(scope="module")
-def of_the_fake():
-    from tests.fakes.elasticsearch import FakeElasticsearch
-
-    fake = FakeElasticsearch().start()
-    yield exchanges.run(FakeScene(fake, exchanges.PREFIX))
-    fake.stop()
-
-
-def test_the_fake_is_asked_the_same(of_the_fake):
-    assert [found["request"] for found in of_the_fake] == [wanted["request"] for wanted in recorded()]
-
-
-@pytest.mark.parametrize("number", range(len(recorded()) if RECORDED.exists() else 0))
-def test_the_fake_cannot_lie(of_the_fake, number):
-    assert of_the_fake[number] == recorded()[number]
+@pytest.mark.parametrize("slug", SLUGS)
+def test_the_fake_cannot_lie(slug):
+    fake = FakeElasticsearch(slug).start()
+    try:
+        found = exchanges.run(FakeScene(fake, exchanges.PREFIX))
+    finally:
+        fake.stop()
+    recorded = exchanges.read(slug)
+    assert [one["request"] for one in found] == [one["request"] for one in recorded]
+    assert [pair for pair in zip(found, recorded, strict=True) if pair[0] != pair[1]] == []

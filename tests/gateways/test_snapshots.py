@@ -4,7 +4,7 @@ import pytest
 
 from backups.gateways.elasticsearch import snapshots
 from backups.gateways.elasticsearch.errors import Forbidden, NotFound, Refused, Taken
-from tests.gateways.scenes import CAPABILITIES, until
+from tests.gateways.scenes import until
 
 
 def test_made_and_read_back(scene):
@@ -72,8 +72,8 @@ def test_a_running_one_is_followed_and_cancelled(scene):
     with pytest.raises(Taken, match="being made at this moment"):
         scene.start_snapshot(repository, "s1", [index], "run-2")
     with pytest.raises(Forbidden, match="cluster privilege manage"):
-        snapshots.delete(client, snapshots.delete_call(repository, "s1", CAPABILITIES))
-    snapshots.delete(scene.client("restricted"), snapshots.delete_call(repository, "s1", CAPABILITIES), "run-1")
+        snapshots.delete(client, snapshots.delete_call(repository, "s1", scene.capabilities))
+    snapshots.delete(scene.client("restricted"), snapshots.delete_call(repository, "s1", scene.capabilities), "run-1")
     assert until(lambda: snapshots.get(client, repository, "s1") is None)
 
 

@@ -66,6 +66,7 @@ def test_both_sides_know_the_same_layers():
     assert {*layers.LAYERS, *layers.LONG} == {"lint", *chosen.LAYERS}
 
 
+SHORT = "test_short[elasticsearch-8.19.0]"
 PROJECT = """
 import pytest
 
@@ -77,6 +78,10 @@ def test_long(): ...
 
 @pytest.mark.parametrize("any_server", ["elasticsearch-7.2.0", "opensearch-1.3.20"], indirect=True)
 def test_life(any_server): ...
+
+@pytest.mark.short
+@pytest.mark.parametrize("any_server", ["elasticsearch-8.19.0"], indirect=True)
+def test_short(any_server): ...
 
 @pytest.fixture
 def real_elasticsearch(): ...
@@ -101,8 +106,8 @@ def test_both(kind): ...
     [
         ("fast", ["test_plain", "test_database", "test_both[fake]"]),
         ("postgres", ["test_database"]),
-        ("elasticsearch", ["test_life[elasticsearch-7.2.0]", "test_server", "test_both[real]"]),
-        ("servers", ["test_long", "test_life[elasticsearch-7.2.0]", "test_life[opensearch-1.3.20]"]),
+        ("elasticsearch", ["test_life[elasticsearch-7.2.0]", SHORT, "test_server", "test_both[real]"]),
+        ("servers", ["test_long", "test_life[elasticsearch-7.2.0]", "test_life[opensearch-1.3.20]", SHORT]),
         ("browser", ["test_page"]),
     ],
 )
@@ -110,7 +115,7 @@ def test_a_test_belongs_to_the_layer_of_what_it_uses(tmp_path, layer, names):
     (tmp_path / "test_project.py").write_text(PROJECT)
     plugin = (layers.CHECKOUT / "tests" / "layers.py").read_text()
     (tmp_path / "layers.py").write_text(plugin)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n  db\n  long\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n  db\n  long\n  short\n")
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "layers", "--layer", layer]
 
     shown = subprocess.run([*command, "-p", "no:django"], cwd=tmp_path, capture_output=True, text=True).stdout
