@@ -1,13 +1,14 @@
 """What a snapshot run makes of answers that are missing, bad or not what was hoped for.
 
 The rule behind all of it: once the create may have been sent, no failed look proves anything, because the snapshot
-goes on without us. Then every error is waited out for hours, and an end without certainty is called unknown.
+goes on without us. Then every error is waited out for hours, and an end without certainty is called unknown. Only
+where the cluster has stopped using the repository nothing goes on, and only a person can mend it.
 """
 
 from datetime import timedelta
 
 from backups import clock
-from backups.gateways.elasticsearch.errors import Answered, GatewayError, OutcomeUnknown, Taken
+from backups.gateways.elasticsearch.errors import Answered, GatewayError, OutcomeUnknown, Stopped, Taken
 from backups.runs import Done, Stay, Turn
 from backups.runs.models import Effect, Level, RunState
 
@@ -37,7 +38,7 @@ def no_answer(turn: Turn, snapshot: Snapshot, error: GatewayError) -> Stay | Don
         turn.log(error.message, Level.WARNING)
         since = now
     patience = PATIENCE_AFTER if sent else PATIENCE_BEFORE
-    if not (sent or error.passes) or now - since >= patience:
+    if isinstance(error, Stopped) or not (sent or error.passes) or now - since >= patience:
         return failed(turn, snapshot, error.message, error.detail, unknown=sent)
     turn.remember(silent_since=since, maybe_sent=sent)
     return Stay(AGAIN_AFTER)

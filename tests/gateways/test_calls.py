@@ -177,6 +177,15 @@ def test_texts_of_a_broken_connection_can_be_kept():
         (
             {
                 "type": "repository_exception",
+                "reason": "[r] concurrent modification of the index-N file, expected current generation [0] but it "
+                "was not found in the repository. The last cluster to write to this repository was "
+                "[54d30qs0RqmCOG-QpVlxiQ] at generation [1].",
+            },
+            "Another cluster (54d30qs0RqmCOG-QpVlxiQ) has written",
+        ),
+        (
+            {
+                "type": "repository_exception",
                 "reason": (
                     "[r] location [x] doesn't match any of the locations specified by path.repo because this "
                     "setting is empty"

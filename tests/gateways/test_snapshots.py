@@ -4,6 +4,7 @@ import pytest
 
 from backups.gateways.elasticsearch import snapshots
 from backups.gateways.elasticsearch.errors import Forbidden, NotFound, Refused, Taken
+from tests.fakes.es_dialects import EVERY
 from tests.gateways.scenes import until
 
 
@@ -42,6 +43,19 @@ def test_a_repository_that_is_not_there_is_an_error(scene):
         snapshots.get(scene.client(), scene.name("nope"), "s1")
     with pytest.raises(NotFound, match="The repository is not registered"):
         snapshots.progress(scene.client(), scene.name("nope"), "s1")
+
+
+@pytest.mark.parametrize("fake_elasticsearch", EVERY, indirect=True)
+def test_a_repository_that_is_not_there_has_no_empty_list(fake_scene):
+    """7.17 answers with 200 and no snapshots."""
+    client = fake_scene.client()
+    for look in (
+        lambda: snapshots.list_snapshots(client, "nope"),
+        lambda: snapshots.details(client, "nope", ["s1"]),
+        lambda: snapshots.get(client, "nope", "s1"),
+    ):
+        with pytest.raises(NotFound, match="The repository is not registered"):
+            look()
 
 
 def test_a_name_is_used_once(scene):

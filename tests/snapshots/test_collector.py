@@ -12,8 +12,10 @@ from backups.runs.models import Run
 from backups.snapshots import collector
 from backups.snapshots.models import Snapshot
 from tests.factories import connected_cluster, registered_repository
+from tests.fakes.es_dialects import EVERY
 
 pytestmark = pytest.mark.django_db
+on_every_server = pytest.mark.parametrize("fake_elasticsearch", EVERY, indirect=True)
 
 
 @pytest.fixture
@@ -38,6 +40,7 @@ def entries(action: str) -> int:
     return AuditEntry.objects.filter(action=action).count()
 
 
+@on_every_server
 def test_snapshots_of_others_are_found_once(repository, fake_elasticsearch):
     for name in ("one", "two"):
         fake_elasticsearch.add_snapshot("nightly", name, ("logs",))
@@ -53,6 +56,7 @@ def test_snapshots_of_others_are_found_once(repository, fake_elasticsearch):
     assert repository.collected_at and not repository.collect_message
 
 
+@on_every_server
 def test_a_vanished_one_is_missing_and_comes_back(repository, fake_elasticsearch):
     kept = fake_elasticsearch.add_snapshot("nightly", "one", ("logs",))
     refresh(repository)
@@ -68,6 +72,7 @@ def test_a_vanished_one_is_missing_and_comes_back(repository, fake_elasticsearch
     assert Snapshot.objects.count() == 1
 
 
+@on_every_server
 def test_a_damaged_one_hides_no_other(repository, fake_elasticsearch):
     for name in ("one", "two", "three"):
         fake_elasticsearch.add_snapshot("nightly", name, ("logs",))
@@ -120,6 +125,53 @@ def test_a_repository_that_cannot_be_read_keeps_its_rows(repository, fake_elasti
     assert "stopped using this repository" in failed.collect_message
     assert failed.failing_since and failed.failures == 1
     assert failed.collected_at < failed.failing_since
+
+
+@on_every_server
+def test_a_repository_that_the_cluster_does_not_know_keeps_its_rows(repository, fake_elasticsearch):
+    """7.17 answers its list with 200 and no snapshots."""
+    fake_elasticsearch.add_snapshot("nightly", "one", ("logs",))
+    refresh(repository)
+    del fake_elasticsearch.repositories["nightly"]
+
+    failed = refresh(repository)
+
+    assert states() == {"one": "found"}
+    assert "not registered on the cluster" in failed.collect_message
+
+
+@pytest.mark.parametrize(
+    ("fake_elasticsearch", "way_out"),
+    [
+        ("elasticsearch-7.17.28", "remove it from the cluster"),
+        ("elasticsearch-8.19.0", "register it on the cluster again"),
+        ("opensearch-1.3.20", "remove it from the cluster"),
+    ],
+    indirect=["fake_elasticsearch"],
+)
+def test_a_repository_that_another_cluster_changed_says_how_to_bring_it_back(repository, fake_elasticsearch, way_out):
+    fake_elasticsearch.disabled.add("nightly")
+
+    failed = refresh(repository)
+
+    assert "stopped using this repository" in failed.collect_message
+    assert way_out in failed.collect_message
+
+
+@on_every_server
+def test_one_that_holds_no_index_is_found_and_never_called_gone(repository, fake_elasticsearch):
+    """7.2 leaves it out of its list, so there only what is known already can be asked for."""
+    fake_elasticsearch.add_snapshot("nightly", "empty", ())
+    if not fake_elasticsearch.dialect.lists_empty:
+        Snapshot.objects.create(repository=repository, name="empty", state="found", uuid=_uuid(fake_elasticsearch))
+
+    refresh(repository)
+
+    assert states() == {"empty": "found"}
+
+
+def _uuid(fake) -> str:
+    return fake.repositories["nightly"].snapshots["empty"].uuid
 
 
 def _row(repository, name: str, *, over: bool, state: str = "unknown") -> Snapshot:

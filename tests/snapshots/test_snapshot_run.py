@@ -11,8 +11,11 @@ from backups.snapshots import steps, troubles
 from backups.snapshots.models import Mapping, Snapshot, SnapshotIndex
 from backups.snapshots.services import queue_snapshot
 from backups.worker.kinds import KINDS
+from tests.fakes.es_dialects import EVERY
 
 NAME = "nightly-1"
+on_every_server = pytest.mark.parametrize("fake_elasticsearch", EVERY, indirect=True)
+on_7_2 = pytest.mark.parametrize("fake_elasticsearch", ["elasticsearch-7.2.0"], indirect=True)
 
 
 @pytest.fixture
@@ -38,6 +41,7 @@ def creates(fake) -> list[str]:
     return [write for write in fake.writes() if write.startswith("PUT /_snapshot/nightly/")]
 
 
+@on_every_server
 def test_it_is_verified_after_reading_back(start, fake, run_until_over):
     run = run_until_over(start())
 
@@ -127,6 +131,7 @@ def test_progress_is_told_in_shards_and_bytes(start, fake):
 # --- names
 
 
+@on_every_server
 def test_a_name_that_the_repository_holds_already_is_not_touched(start, fake, run_until_over):
     fake.add_snapshot("nightly", NAME, ("events-1",), metadata={"run_id": "somebody else"})
 
@@ -154,6 +159,7 @@ def test_a_worker_killed_after_the_call_adopts_its_own_snapshot(start, fake, run
     assert "adopted" in "".join(run.log.values_list("text", flat=True))
 
 
+@on_every_server
 def test_a_lost_answer_makes_no_second_snapshot(start, fake, run_until_over):
     fake.drop_next_write()
 
@@ -256,6 +262,7 @@ def test_a_password_changed_while_it_runs_is_waited_for(start, fake, run_until_o
     assert run_until_over(run).state == "succeeded"
 
 
+@on_every_server
 def test_a_cluster_between_two_masters_is_waited_for_before_the_start_too(start, fake, run_until_over):
     run = start()
     for _ in range(3):
@@ -275,25 +282,27 @@ def test_the_create_refused_for_another_reason_ends_the_run(start, fake, run_unt
     assert Snapshot.objects.get().state == "failed"
 
 
-BUSY = {
-    "error": {"type": "concurrent_snapshot_execution_exception", "reason": "[r:s]  a snapshot is already running"},
-    "status": 503,
-}
+@pytest.fixture
+def busy(fake):
+    """Somebody else's snapshot runs until ``fake.release()``."""
+    fake.add_snapshot("nightly", "other", ("events-1",), held=True)
 
 
-def test_a_cluster_that_takes_one_snapshot_at_a_time_is_waited_for(start, fake, run_until_over):
-    for _ in range(3):
-        fake.answer_next(503, BUSY, write=True)
+@on_7_2
+def test_a_cluster_that_takes_one_snapshot_at_a_time_is_waited_for(start, fake, busy, run_until_over):
+    run = turns(start(), 5)
+    assert creates(fake) != []
+    fake.release()
 
-    run = run_until_over(start())
+    run = run_until_over(run)
 
     assert run.state == "succeeded"
-    assert [line.text for line in run.log.all() if "This run waits for it" in line.text] != []
+    assert len([line for line in run.log.all() if "This run waits for it" in line.text]) == 1
     assert fake.accepted[NAME] == 1
 
 
-def test_a_run_that_only_waits_is_cancelled_without_a_trace(start, fake, cast, run_until_over):
-    fake.answer_next(503, BUSY, write=True)
+@on_7_2
+def test_a_run_that_only_waits_is_cancelled_without_a_trace(start, fake, busy, cast, run_until_over):
     run = turns(start(), 3)
     assert "busy_since" in run.result
     request_cancel(run, actor=cast["operator"])
@@ -304,14 +313,52 @@ def test_a_run_that_only_waits_is_cancelled_without_a_trace(start, fake, cast, r
     assert fake.accepted[NAME] == 0
 
 
-def test_a_cluster_that_is_always_busy_is_given_up_in_the_end(start, fake, run_until_over, monkeypatch):
+@on_7_2
+def test_a_cluster_that_is_always_busy_is_given_up_in_the_end(start, fake, busy, run_until_over, monkeypatch):
     monkeypatch.setattr(troubles, "BUSY_FOR", timedelta(0))
-    fake.answer_next(503, BUSY, write=True)
 
     run = run_until_over(start())
 
     assert (run.state, run.effect) == ("failed", "none")
     assert "allows one at a time" in run.error
+
+
+@on_every_server
+def test_an_index_without_its_primary_shard_is_never_called_safe(start, fake, run_until_over):
+    fake.add_index("broken", health="red")
+
+    run = run_until_over(start())
+
+    assert run.state == "failed"
+    assert "primary shard" in run.error
+    snapshot = Snapshot.objects.get()
+    kept = list(fake.repositories["nightly"].snapshots)
+    assert (snapshot.state, kept) == ("failed", [NAME] if fake.dialect.keeps_failed else [])
+
+
+@on_every_server
+def test_the_global_state_brings_no_index_that_nobody_chose(start, fake, run_until_over):
+    fake.add_index(".system", 3, system=True)
+
+    run = run_until_over(start(global_state=True))
+
+    assert (run.state, run.error) == ("succeeded", "")
+    assert list(fake.repositories["nightly"].snapshots[NAME].indices) == ["events-1", "events-2"]
+
+
+@on_every_server
+def test_a_repository_that_the_cluster_has_stopped_using_is_said_at_once(start, fake, run_until_over):
+    """Its create is accepted all the same. 7.2 never notices that another cluster writes there."""
+    fake.overwrite("nightly")
+
+    run = run_until_over(start())
+
+    if not fake.kind.notices_writers:
+        assert (run.state, run.effect) == ("succeeded", "applied")
+        return
+    assert (run.state, run.effect) == ("failed", "unknown")
+    assert "has stopped using this repository" in run.error
+    assert Snapshot.objects.get().state == "unknown"
 
 
 def test_a_cluster_that_is_away_at_the_start_ends_the_run_without_effect(start, fake, run_until_over, monkeypatch):

@@ -17,10 +17,11 @@ from .errors import (
     NotFound,
     OutcomeUnknown,
     Refused,
+    Stopped,
     Taken,
     Unreachable,
 )
-from .refusals import sentence
+from .refusals import has_stopped, sentence
 
 DETAIL_LIMIT = 500
 
@@ -50,9 +51,11 @@ def judge(call: Call, status: int, body: Any, *, user: str, where: str) -> dict:
     except RecursionError:
         raise unreadable(call, where, status) from None
     if 200 <= status < 300:
-        if isinstance(body, dict):
-            return body
-        raise unreadable(call, where)
+        if not isinstance(body, dict):
+            raise unreadable(call, where)
+        if why := _not_asked(call, body):
+            raise refusal(call, 404 if why.get("type") in MISSING else 500, why, user=user)
+        return body
     error = _error_of(body)
     if error is None and status not in (401, 403):
         raise unreadable(call, where, status)
@@ -98,7 +101,7 @@ def refusal(call: Call, status: int, error: dict, *, user: str) -> GatewayError:
         return Taken(words, cause, **answer)
     if kind in MISSING and status == 404:
         return NotFound(words, cause, **answer)
-    return Refused(words, cause, **answer)
+    return (Stopped if has_stopped(error) else Refused)(words, cause, **answer)
 
 
 def deepest(error: dict) -> str:
@@ -163,6 +166,13 @@ def _error_of(body: Any) -> dict | None:
         return error
     # "no handler found", "incorrect HTTP method": plain text. Others use the word too, without a status.
     return {"reason": error} if isinstance(error, str) and "statusCode" not in body else None
+
+
+def _not_asked(call: Call, body: dict) -> dict | None:
+    """7.17 answers 200 with no snapshots for a repository that is not registered, and says why beside them."""
+    failures = body.get("failures") if call.parts[:1] == ("_snapshot",) and len(call.parts) > 2 else None
+    why = failures.get(call.parts[1]) if isinstance(failures, dict) else None
+    return why if isinstance(why, dict) else None
 
 
 def _unknown(call: Call, why: str, detail: str) -> OutcomeUnknown:

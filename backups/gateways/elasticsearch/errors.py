@@ -77,3 +77,8 @@ class Taken(Answered):
 
 class Refused(Answered):
     """Any other refusal."""
+
+
+class Stopped(Refused):
+    """The cluster has stopped using the repository, because something else has changed its files. Nothing that it
+    had to do there goes on."""

@@ -5,8 +5,15 @@ different things before and after them.
 """
 
 import json
+import re
 
 from .call import Call
+
+# Since 8, and before.
+STOPPED = ("has been disabled to prevent data corruption", "has been disabled to prevent corrupting its contents")
+
+# In the answer to a write that waits for its end, like a delete; OpenSearch has no such words.
+WRITER = re.compile(r"last cluster to write to this repository was \[([A-Za-z0-9_-]{22})\]")
 
 SENTENCES = (
     (
@@ -47,9 +54,16 @@ SENTENCES = (
         "one, then remove it here and register it again.",
     ),
     (
-        "has been disabled to prevent data corruption",
+        STOPPED[0],
         "Elasticsearch has stopped using this repository, because something else has changed its files. Make "
-        "sure that no other cluster writes there, then remove it and register it again.",
+        "sure that no other cluster writes there, then register it on the cluster again with the same settings "
+        "(PUT /_snapshot/…). Its snapshots stay.",
+    ),
+    (
+        STOPPED[1],
+        "The cluster has stopped using this repository, because something else has changed its files. Make sure "
+        "that no other cluster writes there, then remove it from the cluster (DELETE /_snapshot/…) and register it "
+        "again with the same settings. Its snapshots stay.",
     ),
     (
         "trying to modify or unregister repository",
@@ -107,10 +121,24 @@ BY_TYPE = {
 
 def sentence(call: Call, error: dict, cause: str) -> str:
     """One plain sentence or two for this error."""
-    whole = json.dumps(error, ensure_ascii=False)
+    whole = _whole(error)
     for text, words in SENTENCES:
         if text in whole:
-            return words
+            return _with_writer(words, whole)
     if words := BY_TYPE.get(str(error.get("type"))):
         return words
     return f"Elasticsearch refused {call.method} {call.target}: {cause or 'it gave no reason'}."
+
+
+def has_stopped(error: dict) -> bool:
+    """Whether the cluster says that it uses the repository no more."""
+    return any(text in _whole(error) for text in STOPPED)
+
+
+def _with_writer(words: str, whole: str) -> str:
+    found = WRITER.search(whole)
+    return words.replace("Another cluster", f"Another cluster ({found[1]})", 1) if found else words
+
+
+def _whole(error: dict) -> str:
+    return json.dumps(error, ensure_ascii=False)
