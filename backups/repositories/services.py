@@ -99,13 +99,15 @@ def why_not_restricted(cluster: Cluster) -> str:
 
 
 def twins_of(repository: Repository) -> list[Repository]:
-    """Other registered rows that name the same storage: the same uuid anywhere, or the same place on its cluster."""
+    """Other registered rows that name the same storage: the same uuid anywhere, or the same place on its cluster. On
+    other clusters the same place may be the same storage, where a uuid does not say that it is not."""
     others = Repository.objects.filter(state=RepositoryState.REGISTERED).exclude(pk=repository.pk)
     same = Q(pk=None)
     if repository.uuid:
         same |= Q(uuid=repository.uuid)
     if repository.location:
-        same |= Q(cluster=repository.cluster_id, type=repository.type, settings__location=repository.location)
+        place = Q(type=repository.type, settings__location=repository.location)
+        same |= place & (Q(cluster=repository.cluster_id) | Q(uuid="")) if repository.uuid else place
     return list(others.filter(same).select_related("cluster")[:5])
 
 

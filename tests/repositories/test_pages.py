@@ -75,6 +75,30 @@ def test_raw_errors_are_for_those_who_may_read_them(as_person, repository):
     assert "java.io.Something" not in text(as_person("viewer").get(repository.get_absolute_url()))
 
 
+@pytest.mark.parametrize(
+    ("uuid", "other_uuid", "location", "words"),
+    [
+        ("u-1", "u-1", "/elsewhere", "This is also theirs on other"),
+        ("", "", "/srv/snapshots/nightly", "This may also be theirs on other"),
+        ("u-1", "", "/srv/snapshots/nightly", "This may also be theirs on other"),
+        ("u-1", "u-2", "/srv/snapshots/nightly", ""),
+        ("", "", "/elsewhere", ""),
+    ],
+)
+def test_another_cluster_that_may_write_to_the_same_storage_is_named(
+    as_person, repository, fake_elasticsearch, uuid, other_uuid, location, words
+):
+    """OpenSearch and old servers give a repository no uuid: there the place alone is known."""
+    other = registered_repository(connected_cluster(fake_elasticsearch, "other"), "theirs", location)
+    Repository.objects.filter(pk=repository.pk).update(uuid=uuid)
+    Repository.objects.filter(pk=other.pk).update(uuid=other_uuid)
+
+    page = text(as_person("viewer").get(repository.get_absolute_url()))
+
+    assert ("theirs on other" in page) == bool(words)
+    assert words in page
+
+
 def test_the_list_is_filtered_by_its_address(as_person, repository, fake_elasticsearch):
     other = registered_repository(connected_cluster(fake_elasticsearch, "other"), "weekly")
     browser = as_person("viewer")
