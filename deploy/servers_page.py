@@ -11,27 +11,31 @@ from deploy.sandbox.kinds import KINDS, ServerKind
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 COMMAND = "make test-long"
-LIFE = "tests.elasticsearch.test_servers"
+REAL = ("tests.elasticsearch.test_servers", "tests.gateways.test_contract")
 
 
 @dataclass(frozen=True)
 class Feature:
-    """A row: what works, the test of it in ``test_servers.py`` (none: seen on the fake only), and the property of
-    ``Capabilities`` that says whether a server has it at all ("secure": the test server has users and TLS)."""
+    """A row: what works, the test of it on the real servers (in a module of REAL), and the property of ``ServerKind``
+    or ``Capabilities`` that says whether a server has it at all. Without a ``test`` it is seen on the fake of each
+    server only, by the test ``fake`` (file and name)."""
 
     words: str
     test: str = ""
     has: str = ""
+    fake: str = ""
 
     def exists(self, kind: ServerKind) -> bool:
-        if self.has == "secure":
-            return kind.secure
+        if hasattr(kind, self.has):
+            return getattr(kind, self.has)
         return not self.has or getattr(Capabilities.parse(kind.product, kind.version), self.has)
 
 
 LOST = "test_a_lost_answer_is_looked_up_and_the_snapshot_adopted"
 AT_ONCE = "test_two_at_once_are_both_made_one_after_the_other_where_the_cluster_takes_one_at_a_time"
 CANCEL = "test_a_cancelled_one_is_deleted_and_the_earlier_one_stays"
+OVERWRITTEN = "test_a_repository_that_another_cluster_writes_to_is_said_and_comes_back_as_told"
+RUN = "snapshots/test_snapshot_run.py"
 FEATURES = (
     Feature("Product, version, nodes and paths are known", "test_it_is_known_for_what_it_is"),
     Feature("TLS, and two users whose rights are shown", "test_it_is_known_for_what_it_is", "secure"),
@@ -57,8 +61,29 @@ FEATURES = (
     ),
     Feature("Two snapshots wanted at once: both made", AT_ONCE),
     Feature("Two snapshots running at once", AT_ONCE, "concurrent"),
-    Feature("Global state without feature states", has="feature_states"),
-    Feature("Cluster between two masters, busy or slow"),
+    Feature(
+        "Snapshots of others found; damaged or removed ones hide no other",
+        "test_snapshots_of_others_are_found_and_damaged_or_removed_ones_hide_no_other",
+    ),
+    Feature(
+        "Repository removed by others: takes no snapshot with it",
+        "test_a_repository_that_somebody_removed_takes_no_snapshot_with_it",
+    ),
+    Feature("Write of another cluster noticed, said, and mended as told", OVERWRITTEN, "notices_writers"),
+    Feature("Every request of the gateway answered as the fake does", "test_the_real_one_answers_as_recorded"),
+    Feature(
+        "Snapshot without an index never called gone",
+        fake="snapshots/test_collector.py::test_one_that_holds_no_index_is_found_and_never_called_gone",
+    ),
+    Feature(
+        "Global state without feature states",
+        has="feature_states",
+        fake=f"{RUN}::test_the_global_state_brings_no_index_that_nobody_chose",
+    ),
+    Feature(
+        "Cluster between two masters waited for",
+        fake=f"{RUN}::test_a_cluster_between_two_masters_is_waited_for_before_the_start_too",
+    ),
 )
 
 
@@ -66,8 +91,8 @@ BEFORE = """\
 # Servers
 
 Written by the layer `servers` of `{command}` on {day}. *Tested*: on the real server, through the product.
-*On the fake only*: not tried on this server. *Not there*: the server, or its build for tests, lacks it, and the
-console does not use it then.
+*On the fake only*: on the imitation of this server, which is held to its recorded answers. *Not there*: the
+server, or its build for tests, lacks it, and the console does not use it then.
 
 """
 AFTER = """
@@ -114,7 +139,7 @@ def _seen(results: Iterable[Path]) -> dict[tuple[str, str], str]:
     found = {}
     for result in results:
         for case in ElementTree.parse(result).iter("testcase") if result.is_file() else ():  # noqa: S314 our own
-            if case.get("classname") == LIFE:
+            if case.get("classname") in REAL:
                 test, _, slug = case.get("name", "").rstrip("]").partition("[")
                 found[test, slug] = _outcome(case)
     return found

@@ -11,21 +11,24 @@ import uuid
 
 import pytest
 
+from backups.clusters import leases
 from backups.clusters.connection import capabilities_of
 from backups.clusters.services import save_cluster
 from backups.repositories.models import Repository
 from backups.repositories.services import request_registration, request_verification
 from backups.runs import advance, request_cancel
 from backups.runs.models import CHECK, Run
+from backups.snapshots import collector
 from backups.snapshots.models import Snapshot, SnapshotProfile
 from backups.snapshots.services import queue_profile_snapshot, queue_snapshot, save_profile
 from backups.worker.kinds import KINDS
 from deploy.sandbox import kinds
 from tests.fakes.proxy import Proxy
+from tests.gateways.scenes import overwrite
 
 pytestmark = [
     pytest.mark.django_db,
-    pytest.mark.parametrize("any_server", [kind.slug for kind in kinds.KINDS], indirect=True, scope="module"),
+    pytest.mark.parametrize("any_server", [kind.slug for kind in kinds.KINDS], indirect=True, scope="session"),
 ]
 
 
@@ -77,6 +80,11 @@ class Life:
         patterns = list(patterns) or [f"{self.prefix}-*"]
         return queue_snapshot(actor=self.cast["operator"], repository=repository, name=name, patterns=patterns)
 
+    def make(self, repository, name: str) -> None:
+        """Somebody else's snapshot."""
+        body = json.dumps({"indices": f"{self.prefix}-*", "include_global_state": False}).encode()
+        self.server.request("PUT", f"/_snapshot/{repository.name}/{name}?wait_for_completion=true", body)
+
     def there(self, repository) -> list[dict]:
         found = self.server.request("GET", f"/_snapshot/{repository.name}/_all?ignore_unavailable=true")
         return found["snapshots"]
@@ -96,6 +104,17 @@ def work(run: Run, until=lambda run: run.is_over) -> Run:
         if until(run):
             return run
     raise AssertionError(f"{run} is still {run.state} at step {run.step}: {run.result}")
+
+
+def refresh(repository: Repository) -> None:
+    """What the collector does with it when it is due."""
+    Repository.objects.filter(pk=repository.pk).update(collect_at=None)
+    collector.collect(repository.pk, leases.claim(Repository.objects, repository.pk))
+    repository.refresh_from_db()
+
+
+def states() -> dict[str, str]:
+    return dict(Snapshot.objects.values_list("name", "state"))
 
 
 def random_text() -> str:
@@ -250,3 +269,55 @@ def test_two_at_once_are_both_made_one_after_the_other_where_the_cluster_takes_o
     waited = [line.text for line in second.log.all() if "This run waits for it" in line.text]
     assert len(waited) == (0 if capabilities_of(repository.cluster).concurrent else 1)
     assert [found["state"] for found in life.there(repository)] == ["SUCCESS", "SUCCESS"]
+
+
+def test_snapshots_of_others_are_found_and_damaged_or_removed_ones_hide_no_other(life, repository):
+    life.index("a")
+    for name in ("one", "two", "three"):
+        life.make(repository, name)
+    refresh(repository)
+    assert states() == {"one": "found", "two": "found", "three": "found"}
+
+    damaged = Snapshot.objects.get(name="two").uuid
+    (life.server.path_repo / repository.name / f"snap-{damaged}.dat").unlink()
+    life.server.request("DELETE", f"/_snapshot/{repository.name}/three")
+    refresh(repository)
+
+    assert states() == {"one": "found", "two": "damaged", "three": "missing"}
+
+
+def test_a_repository_that_somebody_removed_takes_no_snapshot_with_it(life, repository):
+    life.index("a")
+    life.make(repository, "one")
+    refresh(repository)
+    life.server.request("DELETE", f"/_snapshot/{repository.name}")
+
+    refresh(repository)
+
+    assert states() == {"one": "found"}
+    assert "not registered on the cluster" in repository.collect_message
+
+
+def test_a_repository_that_another_cluster_writes_to_is_said_and_comes_back_as_told(life, repository):
+    life.index("a")
+    work(life.start(repository, "before"))
+    overwrite(life.server.path_repo / repository.name)
+
+    run = work(life.start(repository, "after"))
+
+    if not life.server.kind.notices_writers:
+        assert (run.state, states()) == ("succeeded", {"before": "verified", "after": "verified"})
+        return
+    assert (run.state, run.effect) == ("failed", "unknown")
+    assert "has stopped using this repository" in run.error
+    refresh(repository)
+    assert "has stopped using this repository" in repository.collect_message
+    assert states() == {"before": "verified", "after": "unknown"}
+
+    if "remove it" in run.error:
+        life.server.request("DELETE", f"/_snapshot/{repository.name}")
+    life.put(f"/_snapshot/{repository.name}", {"type": "fs", "settings": repository.settings})
+    refresh(repository)
+    assert repository.collect_message == ""
+    assert states()["before"] == "verified"
+    assert work(life.start(repository, "again")).state == "succeeded"
