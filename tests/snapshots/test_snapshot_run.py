@@ -1,5 +1,6 @@
 """The run of a snapshot on the fake cluster: what becomes of it when things go right, and when they do not."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -140,6 +141,28 @@ def test_a_name_that_the_repository_holds_already_is_not_touched(start, fake, ru
     assert (run.state, run.effect) == ("failed", "none")
     assert "that this run did not make" in run.error
     assert creates(fake) == []
+
+
+@on_7_2
+def test_without_metadata_an_earlier_one_of_the_same_name_and_indices_is_not_ours(start, fake, run_until_over):
+    fake.add_snapshot("nightly", NAME, ("events-1", "events-2"), started=time.time() - 10)
+
+    run = run_until_over(start())
+
+    assert (run.state, run.effect) == ("failed", "none")
+    assert "that this run did not make" in run.error
+    assert creates(fake) == []
+
+
+@on_7_2
+def test_without_metadata_one_that_began_after_the_call_with_the_same_indices_is_adopted(start, fake, run_until_over):
+    run = turns(start(), 2)
+    fake.add_snapshot("nightly", NAME, ("events-1", "events-2"))
+
+    run = run_until_over(run)
+
+    assert (run.state, creates(fake)) == ("succeeded", [])
+    assert "adopted" in "".join(run.log.values_list("text", flat=True))
 
 
 # --- a worker that dies, an answer that is lost
