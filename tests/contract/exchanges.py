@@ -172,7 +172,7 @@ def _running_calls(scene: Scene, users: Users, small: str) -> None:
     second = scene.create_call(scene.name("repo"), "second", [small])
     _try(snapshots.create, everyday, second)
     _try(snapshots.delete, users.restricted, snapshots.delete_call(repository, "s1", scene.capabilities))
-    until(lambda: snapshots.get(scene.client(), repository, "s1") is None)
+    scene.gone(repository, "s1")
     scene.release()
     if scene.capabilities.concurrent:
         scene.finished(scene.name("repo"), "second")
@@ -229,7 +229,7 @@ def _settled(scene: Scene, repository: str) -> bool:
         found = snapshots.get(scene.client(), repository, "after")
     except GatewayError:
         return True
-    return found is None or found.over
+    return found is not None and found.over
 
 
 def _try(call: Callable, *arguments) -> None:

@@ -12,6 +12,7 @@ from urllib.error import HTTPError
 from backups.gateways.elasticsearch import snapshots
 from backups.gateways.elasticsearch.capabilities import Capabilities
 from backups.gateways.elasticsearch.client import Access, Client, connect
+from backups.gateways.elasticsearch.errors import Refused
 from backups.gateways.elasticsearch.snapshots import SnapshotFacts
 from tests.fakes.elasticsearch import FakeElasticsearch
 from tests.fakes.es_dialects import DIALECTS
@@ -62,6 +63,16 @@ class Scene:
         """The snapshot when it is over."""
         client = self.client()
         return until(lambda: (found := snapshots.get(client, repository, name)) and found.over and found)
+
+    def gone(self, repository: str, name: str) -> None:
+        """After a delete. A server may list a snapshot for a moment whose files are gone already."""
+        until(lambda: self._is_gone(repository, name))
+
+    def _is_gone(self, repository: str, name: str) -> bool:
+        try:
+            return snapshots.get(self.client(), repository, name) is None
+        except Refused:
+            return False
 
 
 class FakeScene(Scene):

@@ -5,7 +5,6 @@ import pytest
 from backups.gateways.elasticsearch import snapshots
 from backups.gateways.elasticsearch.errors import Forbidden, NotFound, Refused, Taken
 from tests.fakes.es_dialects import EVERY
-from tests.gateways.scenes import until
 
 
 def test_made_and_read_back(scene):
@@ -88,7 +87,7 @@ def test_a_running_one_is_followed_and_cancelled(scene):
     with pytest.raises(Forbidden, match="cluster privilege manage"):
         snapshots.delete(client, snapshots.delete_call(repository, "s1", scene.capabilities))
     snapshots.delete(scene.client("restricted"), snapshots.delete_call(repository, "s1", scene.capabilities), "run-1")
-    assert until(lambda: snapshots.get(client, repository, "s1") is None)
+    scene.gone(repository, "s1")
 
 
 def test_deleting_what_is_not_there(scene):
