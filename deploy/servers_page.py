@@ -36,6 +36,10 @@ AT_ONCE = "test_two_at_once_are_both_made_one_after_the_other_where_the_cluster_
 CANCEL = "test_a_cancelled_one_is_deleted_and_the_earlier_one_stays"
 OVERWRITTEN = "test_a_repository_that_another_cluster_writes_to_is_said_and_comes_back_as_told"
 RUN = "snapshots/test_snapshot_run.py"
+NO_ANSWER = "test_a_{}_without_an_answer_has_one_effect_and_the_right_verdict"
+FILES_GONE = "test_files_that_are_gone_make_a_snapshot_damaged_and_hide_no_other"
+LIST_GONE = "test_a_missing_list_is_said_and_what_it_named_is_not_called_safe"
+FOLDER_EMPTIED = "test_snapshots_of_an_emptied_folder_are_damaged_and_then_missing"
 FEATURES = (
     Feature("Product, version, nodes and paths are known", "test_it_is_known_for_what_it_is"),
     Feature("TLS, and two users whose rights are shown", "test_it_is_known_for_what_it_is", "secure"),
@@ -52,6 +56,12 @@ FEATURES = (
     Feature("Second snapshot incremental", "test_the_second_one_copies_only_what_is_new"),
     Feature("Lost answer: adopted by name, start time and indices or better", LOST),
     Feature("Lost answer: adopted by the run's id in the metadata", LOST, "metadata"),
+    Feature("Registration lost, late or not answered: one effect", NO_ANSWER.format("registration")),
+    Feature("Create lost, late or not answered: one effect", NO_ANSWER.format("create")),
+    Feature("Delete lost, late or not answered: one effect", NO_ANSWER.format("delete")),
+    Feature("Snapshot whose files are gone: damaged, hides no other", FILES_GONE),
+    Feature("Missing `index-N`: said, nothing called safe", LIST_GONE),
+    Feature("Emptied folder: damaged, then missing", FOLDER_EMPTIED),
     Feature("Running snapshot cancelled", CANCEL),
     Feature("Delete that answers at once", CANCEL, "async_delete"),
     Feature("Name of somebody else's snapshot left alone", "test_a_name_that_somebody_else_took_is_not_touched"),

@@ -1,11 +1,13 @@
 """What the overview shows, read from our rows: a bounded number of queries, whatever the length of history."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property, reduce
 from operator import or_
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.urls import reverse
 from django.utils import timezone
 
 from backups.access import may
@@ -127,12 +129,13 @@ class Overview:
 
     @property
     def good_repositories(self) -> int:
-        return sum(r.is_verified for r in self.repositories)
+        return sum(r.is_verified and not r.collect_message for r in self.repositories)
 
     @cached_property
     def troubles(self) -> list[Trouble]:
         """Worst first."""
         found = [*map(_of_run, self.failed), *_of_clusters(self.clusters), *_of_repositories(self.repositories)]
+        found += [trouble for repository in self.repositories for trouble in _of_losses(repository)]
         found += [
             Trouble(
                 "warn",
@@ -207,7 +210,33 @@ def _of_repositories(repositories: list[Repository]) -> list[Trouble]:
     what = {RepositoryState.FAILED: "is not registered", RepositoryState.MISSING: "is missing from the cluster"}
     found = [(repository, what.get(repository.state, "")) for repository in repositories]
     found += [(r, "was not verified on every node") for r in repositories if r.is_registered and not r.is_verified]
-    return [_of_place(repository, "circle-x", f"{repository} {said}") for repository, said in found if said]
+    troubles = [_of_place(repository, "circle-x", f"{repository} {said}") for repository, said in found if said]
+    unread = [
+        r for r in repositories if r.is_registered and r.collect_message and r.cluster.state == ClusterState.GOOD
+    ]
+    return troubles + [_unread(repository) for repository in unread]
+
+
+def _unread(repository: Repository) -> Trouble:
+    said, url = f"The snapshots in {repository} cannot be read", repository.get_absolute_url()
+    return Trouble("fail", "circle-x", said, repository.collect_message[:200], url, f"unread-{repository.pk}")
+
+
+def _of_losses(repository: Repository) -> Iterator[Trouble]:
+    """Each is a link to the list of them."""
+    for state, number, what, text in (
+        ("damaged", repository.damaged, "damaged in {}", "Files of them are missing or broken. Look at the storage."),
+        (
+            "missing",
+            repository.vanished_lately,
+            "vanished from {}",
+            "Somebody deleted them, or the folder is not the one it was.",
+        ),
+    ):
+        if number:
+            title = f"{number:,} snapshot{'s' if number > 1 else ''} {what.format(repository)}"
+            url = f"{reverse('snapshots:list')}?repository={repository.pk}&state={state}"
+            yield Trouble("fail", "alert-triangle", title, text, url, f"{state}-{repository.pk}")
 
 
 def _of_place(place: Cluster | Repository, icon: str, title: str) -> Trouble:

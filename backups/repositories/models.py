@@ -1,9 +1,12 @@
 """A snapshot repository."""
 
+from datetime import timedelta
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Coalesce
 from django.urls import reverse
+from django.utils import timezone
 
 from backups.clusters.models import Cluster, Collected
 
@@ -16,6 +19,9 @@ class RepositoryState(models.TextChoices):
     FAILED = "failed", "Not registered"
     MISSING = "missing", "Missing"
 
+
+# So long it is said that snapshots vanished.
+LATELY = timedelta(hours=24)
 
 # States of snapshots that are in their repository; a failed one is there when the server gave it a uuid.
 THERE = Q(state__in=("running", "verified", "partial", "found", "damaged")) | Q(state="failed") & ~Q(uuid="")
@@ -32,7 +38,9 @@ class RepositoryQuerySet(models.QuerySet):
 
 class Repository(Collected):
     """A place that a cluster keeps snapshots in. ``settings`` are Elasticsearch's own (location, compress).
-    ``message`` is about registering and verifying, ``collect_message`` about reading its list of snapshots."""
+    ``message`` is about registering and verifying, ``collect_message`` about reading its list of snapshots.
+    ``damaged`` counts its damaged snapshots. ``vanished`` counts those that vanished about ``vanished_at`` without
+    being expected to: others remove their own all the time, but not ours, and not the last ones."""
 
     cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="repositories")
     name = models.CharField(max_length=128)
@@ -48,6 +56,9 @@ class Repository(Collected):
     collected_at = models.DateTimeField(null=True)
     collect_message = models.TextField(blank=True)
     collect_detail = models.TextField(blank=True)
+    damaged = models.PositiveIntegerField(default=0)
+    vanished = models.PositiveIntegerField(default=0)
+    vanished_at = models.DateTimeField(null=True)
 
     objects = RepositoryQuerySet.as_manager()
 
@@ -81,6 +92,10 @@ class Repository(Collected):
         """Registered, and every node could write when it was last verified. That says nothing about old snapshots:
         a verification passes on an emptied folder too."""
         return self.is_registered and self.verified_at is not None and not self.message
+
+    @property
+    def vanished_lately(self) -> int:
+        return self.vanished if self.vanished_at and timezone.now() - self.vanished_at < LATELY else 0
 
     @property
     def is_registered(self) -> bool:

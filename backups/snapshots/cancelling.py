@@ -14,7 +14,8 @@ from backups.runs.services import forget_cancel
 from . import services
 from .models import Snapshot, SnapshotState
 
-# A delete waits behind other work of the repository. After that the snapshot is judged as it is found.
+# A delete waits behind other work of the repository. After that the snapshot is judged as it is found; while it runs
+# on, the call was lost, and is sent once more.
 DELETED_WITHIN = timedelta(minutes=10)
 
 AGAIN_AFTER = 2
@@ -34,6 +35,7 @@ def cancel(turn: Turn, snapshot: Snapshot) -> Stay:
         turn.remember(cancel_at=clock.now())
         turn.write(lambda a: a.record("credential.used", turn.run, run=turn.run.pk))
         return Stay()
+    turn.remember(cancel_at=clock.now())
     try:
         es.delete(open_client(cluster, Purpose.RESTRICTED), call, opaque_id=f"console-run-{turn.run.pk}")
     except OutcomeUnknown as error:

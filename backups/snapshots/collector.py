@@ -1,13 +1,14 @@
 """Refreshes our rows of one repository's snapshots: found, adopted, damaged, gone.
 
 The cheap list says which there are; details are read only of what is new or changed, and of a rotating slice of the
-rest. At most CALLS calls a refresh; what is left makes the repository due again at once. A snapshot with a run of
-ours at work is left to that run. Rows are read before the list: one that was made in
-between is not called gone.
+rest. Of a few, in turn, the server is made to read the small files that describe shards and indices; nothing but a
+restore reads the data itself. The calls of a refresh are bounded (``details``); what is left makes the repository due
+again at once. A snapshot with a run of ours at work is left to that run. Rows are read before the list: one that was
+made in between is not called gone.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 
@@ -24,11 +25,11 @@ from backups.clusters.collector import CALL_SECONDS
 from backups.clusters.connection import capabilities_of, open_client
 from backups.clusters.models import ClusterState, Purpose
 from backups.gateways.elasticsearch import snapshots as es
-from backups.gateways.elasticsearch.errors import Answered, GatewayError, NotElasticsearch, NotFound, Refused
-from backups.gateways.elasticsearch.indices import chunks
+from backups.gateways.elasticsearch.errors import Answered, GatewayError, NotFound
 from backups.repositories.models import Repository
 
 from .compare import Known, Work, compare, state_of
+from .details import Read, read_details
 from .models import HOLDS_NAME, Snapshot, SnapshotIndex, SnapshotState
 from .ownership import ours
 from .verdict import judge
@@ -36,7 +37,6 @@ from .verdict import judge
 # So many known snapshots are read again with every refresh, the longest unread first: damage is found in time.
 SLICE = 50
 
-CALLS = 10
 AT_A_TIME = 100
 NAMED = 20
 
@@ -46,25 +46,9 @@ NEVER_CAME_AFTER = timedelta(minutes=10)
 # States that reading again may change for the better; of all others only the time of reading is kept.
 UNSURE = (SnapshotState.RUNNING, SnapshotState.DAMAGED, SnapshotState.UNKNOWN)
 
-UNREADABLE = (
-    "The repository lists this snapshot, but its files cannot be read. Somebody removed them, or the storage is "
-    "damaged. It cannot be restored; look at the storage."
-)
 ODD = "Made by somebody else. What the cluster says of it was not understood, so nothing more is known."
 GONE = "The repository does not list this snapshot any more. It was deleted, or the folder is not the one it was."
 NEVER_CAME = "The repository does not have it. The name is free again."
-
-
-@dataclass
-class Read:
-    """What the calls of one refresh brought. ``unread``: not asked yet, for want of calls."""
-
-    facts: dict[str, es.SnapshotFacts] = field(default_factory=dict)
-    damaged: set[str] = field(default_factory=set)
-    odd: set[str] = field(default_factory=set)
-    absent: set[str] = field(default_factory=set)
-    unread: bool = False
-    calls: int = 1
 
 
 @dataclass(frozen=True)
@@ -97,8 +81,9 @@ def collect(pk: int, fence: int) -> None:
     try:
         client = open_client(repository.cluster, Purpose.EVERYDAY, patience=CALL_SECONDS)
         listed = es.list_snapshots(client, repository.name)
-        work = compare(listed, rows, again)
-        read = _read(client, repository, work)
+        work = compare(listed, rows, again, turn=fence)
+        read = read_details(client, repository, work)
+        read.listed = len(listed)
     except GatewayError as error:
         _failed(repository, fence, error)
         return
@@ -116,54 +101,11 @@ def _rows(repository: Repository) -> tuple[list[Known], set[int]]:
     return [Known(*row, busy=row[0] in busy) for row in rows], set(again)
 
 
-def _read(client, repository: Repository, work: Work) -> Read:
-    """The details that are due, then by itself each name that was left out of the answer."""
-    read = Read(odd={one.name for one in work.new if not es.is_exact(one.name)})
-    broken = {row.name for row, _ in work.read if row.state == SnapshotState.DAMAGED}
-    due = [one.name for one in work.new] + [listed.name for _, listed in work.read]
-    missing: list[str] = []
-    for names in chunks(name for name in due if es.is_exact(name)):
-        if read.calls >= CALLS - 1:
-            read.unread = True
-            break
-        read.calls += 1
-        found = es.details(client, repository.name, names)
-        read.facts |= found
-        read.damaged |= {name for name in names if name not in found and name in broken}
-        missing += [name for name in names if name not in found and name not in broken]
-    if not capabilities_of(repository.cluster).metadata:
-        missing += [row.name for row in work.gone if es.is_exact(row.name)]
-    for name in missing:
-        if read.calls >= CALLS:
-            read.unread = True
-            break
-        read.calls += 1
-        _ask_alone(client, repository, name, read)
-    return read
-
-
-def _ask_alone(client, repository: Repository, name: str, read: Read) -> None:
-    """Damaged, gone, or not understood: the last says nothing, and hides nothing else."""
-    try:
-        found = es.get(client, repository.name, name)
-    except Refused as error:
-        if error.passes:
-            raise
-        read.damaged.add(name)
-    except NotElasticsearch:
-        read.odd.add(name)
-    else:
-        if found is None:
-            read.absent.add(name)
-        else:
-            read.facts[name] = found
-
-
 def _record(repository: Repository, fence: int, work: Work, read: Read) -> None:
     """Short transactions, each only while the fence is ours."""
-    told: dict[str, list[str]] = {"found": [], "missing": [], "damaged": []}
+    told: dict[str, list[str]] = {"found": [], "missing": [], "damaged": [], "made_here": []}
     jobs = [(_gone, row) for row in _surely_gone(repository, work, read)]
-    seen = [row for row, _ in work.read if row.name in read.facts or row.name in read.damaged]
+    seen = [row for row, _ in work.due if row.name in read.facts or row.name in read.damaged]
     quiet = [row.pk for row in seen if row.name in read.facts and row.state not in UNSURE]
     jobs += [(_reread, row) for row in seen if row.name in read.damaged or row.state in UNSURE]
     known = {*read.facts, *read.damaged, *read.odd}
@@ -179,7 +121,8 @@ def _record(repository: Repository, fence: int, work: Work, read: Read) -> None:
                 job(writing, subject)
             if last:
                 Snapshot.objects.filter(pk__in=quiet).update(read_at=timezone.now())
-            _tell(a, repository, told)
+            _tell(a, repository, told, read.listed)
+            _count_damaged(repository)
 
 
 def _refreshed(read: Read) -> dict:
@@ -193,15 +136,18 @@ def _surely_gone(repository: Repository, work: Work, read: Read) -> Iterable[Kno
     """Rows that the list does not have. Old servers leave some out of it, so those were asked for one by one."""
     if capabilities_of(repository.cluster).metadata:
         return work.gone
-    return [row for row in work.gone if row.name in read.absent or row.name in read.facts]
+    return [row for row in work.gone if row.name in {*read.absent, *read.facts, *read.damaged}]
 
 
 def _gone(writing: Writing, row: Known) -> None:
-    snapshot = _locked(row)
+    snapshot, read = _locked(row), writing.read
     if snapshot is None:
         return
-    if (found := writing.read.facts.get(row.name)) and (_is_this(snapshot, found)):
+    if (found := read.facts.get(row.name)) and (_is_this(snapshot, found)):
         _adopt(writing.a, snapshot, found)
+        return
+    if snapshot.run_id and not row.uuid and row.name in read.damaged:
+        _damaged(writing, snapshot, row)
         return
     if snapshot.run_id and not row.uuid:
         if clock.now() - snapshot.run.ended_at > NEVER_CAME_AFTER:
@@ -209,6 +155,8 @@ def _gone(writing: Writing, row: Known) -> None:
         return
     _set(snapshot, state=SnapshotState.MISSING, message=GONE)
     writing.told["missing"].append(row.name)
+    if snapshot.run_id:
+        writing.told["made_here"].append(row.name)
 
 
 def _reread(writing: Writing, row: Known) -> None:
@@ -217,11 +165,15 @@ def _reread(writing: Writing, row: Known) -> None:
         return
     found = writing.read.facts.get(row.name)
     if found is None:
-        if row.state != SnapshotState.DAMAGED:
-            writing.told["damaged"].append(row.name)
-        _set(snapshot, state=SnapshotState.DAMAGED, message=UNREADABLE)
+        _damaged(writing, snapshot, row)
     else:
         _adopt(writing.a, snapshot, found)
+
+
+def _damaged(writing: Writing, snapshot: Snapshot, row: Known) -> None:
+    if row.state != SnapshotState.DAMAGED:
+        writing.told["damaged"].append(row.name)
+    _set(snapshot, state=SnapshotState.DAMAGED, message=writing.read.damaged[row.name])
 
 
 def _new(writing: Writing, listed: es.Listed) -> None:
@@ -234,7 +186,7 @@ def _new(writing: Writing, listed: es.Listed) -> None:
             if earlier:
                 _adopt(writing.a, earlier, found)
             else:
-                _add(writing.repository, listed, found, odd=listed.name in read.odd)
+                _add(writing.repository, listed, found, read.damaged.get(listed.name, ""))
                 writing.told["damaged" if listed.name in read.damaged else "found"].append(listed.name)
     except IntegrityError:
         return  # a run has taken the name this very moment: looked at again next time
@@ -259,9 +211,9 @@ def _adopt(a: Act, snapshot: Snapshot, found: es.SnapshotFacts) -> None:
         a.record("snapshot.adopted", snapshot, change={"state": str(state)}, run=snapshot.run_id)
 
 
-def _add(repository: Repository, listed: es.Listed, found: es.SnapshotFacts | None, *, odd: bool) -> None:
+def _add(repository: Repository, listed: es.Listed, found: es.SnapshotFacts | None, damage: str) -> None:
     columns = _facts(found) if found else {"uuid": listed.uuid[:40]}
-    unread = (SnapshotState.UNKNOWN, ODD) if odd else (SnapshotState.DAMAGED, UNREADABLE)
+    unread = (SnapshotState.DAMAGED, damage) if damage else (SnapshotState.UNKNOWN, ODD)
     state, message = state_of(found) if found else unread
     columns |= {"state": state, "message": message, "read_at": timezone.now()}
     snapshot = Snapshot.objects.create(repository=repository, name=listed.name[:255], **columns)
@@ -286,13 +238,31 @@ def _set(snapshot: Snapshot, **columns) -> None:
     Snapshot.objects.filter(pk=snapshot.pk).update(read_at=timezone.now(), **columns)
 
 
-def _tell(a: Act, repository: Repository, told: dict[str, list[str]]) -> None:
-    for what, names in told.items():
-        if names:
-            outcome = "success" if what == "found" else "failure"
+def _tell(a: Act, repository: Repository, told: dict[str, list[str]], left: int) -> None:
+    """``made_here``: how many of those that vanished were ours; ``left``: how many the repository lists now."""
+    for what in ("found", "missing", "damaged"):
+        if names := told[what]:
             change = {"number": len(names), "names": names[:NAMED]}
-            a.record(f"snapshots.{what}", repository, outcome=outcome, change=change)
-            names.clear()
+            if what == "missing":
+                change |= {"made_here": len(told["made_here"]), "left": left}
+                if change["made_here"] or not left:
+                    _count_vanished(repository, len(names))
+            a.record(
+                f"snapshots.{what}", repository, outcome="success" if what == "found" else "failure", change=change
+            )
+    for names in told.values():
+        names.clear()
+
+
+def _count_damaged(repository: Repository) -> None:
+    number = Snapshot.objects.filter(repository=repository, state=SnapshotState.DAMAGED).count()
+    Repository.objects.filter(pk=repository.pk).exclude(damaged=number).update(damaged=number)
+
+
+def _count_vanished(repository: Repository, number: int) -> None:
+    """Together with what vanished a little before."""
+    repository.vanished, repository.vanished_at = repository.vanished_lately + number, clock.now()
+    repository.save(update_fields=["vanished", "vanished_at"])
 
 
 def _failed(repository: Repository, fence: int, error: GatewayError) -> None:

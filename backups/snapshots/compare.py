@@ -8,11 +8,20 @@ from backups.gateways.elasticsearch.snapshots import Listed, SnapshotFacts
 
 from .models import SnapshotState
 
+# Of the known ones, in turn, the small files of shards and indices are looked at too: as many as fit into a refresh.
+IN_TURN, LOOKED_AT = 8, 2
+
+# Their status makes the server read a file for every shard: it is not asked for bigger ones.
+SHARDS_ASKED_AGAIN = 200
+
 # States of rows that claim that the repository has the snapshot.
 THERE = (
     *(SnapshotState.VERIFIED, SnapshotState.PARTIAL, SnapshotState.FOUND, SnapshotState.DAMAGED),
     *(SnapshotState.RUNNING, SnapshotState.FAILED),
 )
+
+# States that say that all its files were right, as far as anybody looked.
+WHOLE = (SnapshotState.VERIFIED, SnapshotState.PARTIAL, SnapshotState.FOUND)
 
 
 class Known(NamedTuple):
@@ -28,26 +37,33 @@ class Known(NamedTuple):
 @dataclass(frozen=True)
 class Work:
     """``new``: no row says that they are there. ``read``: rows whose details are due. ``gone``: the list has
-    none of them, or has another one of this name."""
+    none of them, or has another one of this name. ``files``: those whose turn it is to have theirs looked at."""
 
     new: tuple[Listed, ...]
     read: tuple[tuple[Known, Listed], ...]
     gone: tuple[Known, ...]
+    files: tuple[tuple[Known, Listed], ...] = ()
+
+    @property
+    def due(self) -> tuple[tuple[Known, Listed], ...]:
+        """Rows that are read, for whichever reason."""
+        return tuple(dict.fromkeys([*self.read, *self.files]))
 
 
-def compare(listed: Iterable[Listed], rows: Collection[Known], again: Collection[int] = ()) -> Work:
-    """Sort everything into what has to be done. ``again``: rows to be read although nothing shows a change."""
+def compare(listed: Iterable[Listed], rows: Collection[Known], again: Collection[int] = (), *, turn: int = 0) -> Work:
+    """Sort everything into what has to be done. ``again``: rows to be read although nothing shows a change; ``turn``
+    counts the refreshes, so that the files of each snapshot have their turn."""
     there = {one.name: one for one in listed}
     busy = {row.name for row in rows if row.busy}
     known = {row.name: row for row in rows if row.name not in busy}
     same = {name: row for name, row in known.items() if name in there and _same(row, there[name])}
     new = tuple(one for name, one in there.items() if name not in same and name not in busy)
     gone = tuple(row for name, row in known.items() if name not in same)
-    changed = [(row, there[row.name]) for row in same.values() if _changed(row, there[row.name])]
-    quiet = [
-        (row, there[row.name]) for row in same.values() if row.pk in again and not _changed(row, there[row.name])
-    ]
-    return Work(new, (*changed, *quiet), gone)
+    changed = [row for row in same.values() if _changed(row, there[row.name])]
+    quiet = [row for row in same.values() if not _changed(row, there[row.name])]
+    read = [*changed, *(row for row in quiet if row.pk in again)]
+    files = _in_turn([row for row in quiet if row.state in WHOLE], turn)
+    return Work(new, _beside(read, there), gone, _beside(files, there))
 
 
 def state_of(found: SnapshotFacts) -> tuple[str, str]:
@@ -74,3 +90,13 @@ def _same(row: Known, listed: Listed) -> bool:
 
 def _changed(row: Known, listed: Listed) -> bool:
     return row.state == SnapshotState.RUNNING or listed.state == "IN_PROGRESS"
+
+
+def _in_turn(rows: list[Known], turn: int) -> list[Known]:
+    """The next ones of a round that goes over all of them."""
+    start = turn * LOOKED_AT % len(rows) if rows else 0
+    return (rows[start:] + rows[:start])[:IN_TURN]
+
+
+def _beside(rows: Iterable[Known], there: dict[str, Listed]) -> tuple[tuple[Known, Listed], ...]:
+    return tuple((row, there[row.name]) for row in rows)

@@ -149,6 +149,11 @@ class Snapshot(models.Model):
         return reverse("snapshots:detail", args=[self.pk])
 
     @property
+    def claims_data(self) -> bool:
+        """Its state says that data is there, which nobody has read."""
+        return self.state in (SnapshotState.VERIFIED, SnapshotState.PARTIAL, SnapshotState.FOUND)
+
+    @property
     def shards_complete(self) -> int:
         return (self.shards_total or 0) - (self.shards_failed or 0)
 

@@ -5,22 +5,21 @@ the snapshot was fixed in our row before the cluster heard of it, and ``metadata
 becomes of bad answers is in ``troubles``, of a cancel in ``cancelling``.
 """
 
-from contextlib import suppress
-
 from backups import clock
 from backups.clusters.connection import capabilities_of, open_client
 from backups.clusters.models import Purpose
 from backups.gateways.elasticsearch import indices as es_indices
 from backups.gateways.elasticsearch import patterns
 from backups.gateways.elasticsearch import snapshots as es
-from backups.gateways.elasticsearch.errors import Answered, GatewayError, OutcomeUnknown, Taken
+from backups.gateways.elasticsearch.errors import Answered, Damaged, GatewayError, OutcomeUnknown, Taken
 from backups.runs import Done, Kind, Next, Stay, Step, Turn
 from backups.runs.models import Effect, Level, RunState
 
 from . import cancelling, services, troubles
+from .compare import SHARDS_ASKED_AGAIN
 from .models import Snapshot, SnapshotState
 from .ownership import ours
-from .verdict import judge
+from .verdict import Verdict, judge
 
 FOLLOW_WAITS = (0, 0.5, 0.5, 1)
 FOLLOW_WAIT = 2
@@ -28,13 +27,11 @@ FOLLOW_WAIT = 2
 # So long one read may keep a worker from the runs of other clusters.
 READ_SECONDS = 5
 
-# The status of a finished snapshot makes the server read a file for every shard.
-SHARDS_ASKED_AGAIN = 200
-
 STATES = {
     SnapshotState.VERIFIED: RunState.SUCCEEDED,
     SnapshotState.PARTIAL: RunState.PARTIAL,
     SnapshotState.FAILED: RunState.FAILED,
+    SnapshotState.DAMAGED: RunState.FAILED,
 }
 
 
@@ -120,12 +117,12 @@ def verify(turn: Turn):
         return troubles.vanished(turn, snapshot)
     if not ours(snapshot, found):
         return troubles.replaced(turn, snapshot)
-    judged = judge(found, names)
+    judged, progress = _judged(client, snapshot, found, names)
     good = judged.state == SnapshotState.VERIFIED
     turn.log(judged.sentence, Level.DONE if good else Level.ERROR)
     for problem in judged.problems:
         turn.log(problem, Level.ERROR)
-    turn.progress = _progress(turn, _last_progress(client, snapshot, found))
+    turn.progress = _progress(turn, progress)
     new = turn.progress.get("bytes_total")
     turn.write(lambda a: services.record_after(snapshot, facts))
     turn.write(lambda a: services.record_end(a, snapshot, found, judged, new))
@@ -200,13 +197,20 @@ def _started(turn: Turn, snapshot: Snapshot):
     return Next(snapshot.name)
 
 
-def _last_progress(client, snapshot: Snapshot, found: es.SnapshotFacts) -> es.Progress | None:
-    """How much was new. Worth a question only where it is cheap; the verdict does not depend on it."""
-    if found.shards_total > SHARDS_ASKED_AGAIN:
-        return None
-    with suppress(GatewayError):
-        return es.progress(client, snapshot.repository.name, snapshot.name)
-    return None
+def _judged(
+    client, snapshot: Snapshot, found: es.SnapshotFacts, names: list[str]
+) -> tuple[Verdict, es.Progress | None]:
+    """The verdict, and how much was new. The latter is worth a question only where it is cheap, and no answer to it
+    changes the verdict, but that a file is missing already: a folder whose old files were removed takes new
+    snapshots that build on them."""
+    if found.shards_total <= SHARDS_ASKED_AGAIN:
+        try:
+            return judge(found, names), es.progress(client, snapshot.repository.name, snapshot.name)
+        except Damaged as error:
+            return Verdict(SnapshotState.DAMAGED, error.message, (error.detail,)), None
+        except GatewayError:
+            pass
+    return judge(found, names), None
 
 
 def _progress(turn: Turn, progress: es.Progress | None) -> dict:

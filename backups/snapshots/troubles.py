@@ -8,7 +8,7 @@ where the cluster has stopped using the repository nothing goes on, and only a p
 from datetime import timedelta
 
 from backups import clock
-from backups.gateways.elasticsearch.errors import Answered, GatewayError, OutcomeUnknown, Stopped, Taken
+from backups.gateways.elasticsearch.errors import Answered, Damaged, GatewayError, OutcomeUnknown, Taken, Unusable
 from backups.runs import Done, Stay, Turn
 from backups.runs.models import Effect, Level, RunState
 
@@ -37,8 +37,8 @@ def no_answer(turn: Turn, snapshot: Snapshot, error: GatewayError) -> Stay | Don
     if since is None:
         turn.log(error.message, Level.WARNING)
         since = now
-    patience = PATIENCE_AFTER if sent else PATIENCE_BEFORE
-    if isinstance(error, Stopped) or not (sent or error.passes) or now - since >= patience:
+    patience = PATIENCE_AFTER if sent and not isinstance(error, Damaged) else PATIENCE_BEFORE
+    if isinstance(error, Unusable) or not (sent or error.passes) or now - since >= patience:
         return failed(turn, snapshot, error.message, error.detail, unknown=sent)
     turn.remember(silent_since=since, maybe_sent=sent)
     return Stay(AGAIN_AFTER)

@@ -211,6 +211,28 @@ def test_places_that_do_not_work_need_attention(as_person, snapshot, cluster, re
     assert "Clusters 0 of 1" in text
 
 
+def test_lost_and_damaged_snapshots_need_attention(as_person, snapshot, repository):
+    snapshot("nightly-1")
+    Repository.objects.update(damaged=1, vanished=12, vanished_at=timezone.now())
+    response = as_person("viewer").get(reverse("dashboard:home"))
+    text = text_of(response)
+    assert "1 snapshot damaged in nfs-primary on soc-prod" in text
+    assert "12 snapshots vanished from nfs-primary on soc-prod" in text
+    assert f"repository={repository.pk}&amp;state=missing" in response.content.decode()
+    Repository.objects.update(damaged=0, vanished_at=timezone.now() - timedelta(hours=25))
+    assert "Nothing failed in the last 24 hours" in home(as_person("viewer"))
+
+
+def test_a_repository_that_cannot_be_read_needs_attention_while_its_cluster_answers(as_person, snapshot, repository):
+    snapshot("nightly-1")
+    Repository.objects.update(collect_message="Elasticsearch has stopped using this repository.")
+    text = home(as_person("viewer"))
+    assert "The snapshots in nfs-primary on soc-prod cannot be read Elasticsearch has stopped" in text
+    assert "Repositories 0 of 1" in text
+    Cluster.objects.update(state=ClusterState.BAD)
+    assert "cannot be read Elasticsearch" not in home(as_person("viewer"))
+
+
 def test_nothing_to_look_at_is_said(as_person, snapshot):
     snapshot("nightly-1")
     text = home(as_person("viewer"))

@@ -6,24 +6,31 @@ Run through the product as people use it, with the services and the turns of the
 
 import json
 import random
+import shutil
 import string
 import uuid
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
-from backups.clusters import leases
+from backups.clusters import connection
 from backups.clusters.connection import capabilities_of
 from backups.clusters.services import save_cluster
+from backups.repositories import steps as repository_steps
 from backups.repositories.models import Repository
 from backups.repositories.services import request_registration, request_verification
 from backups.runs import advance, request_cancel
 from backups.runs.models import CHECK, Run
-from backups.snapshots import collector
+from backups.snapshots import cancelling, troubles
 from backups.snapshots.models import Snapshot, SnapshotProfile
 from backups.snapshots.services import queue_profile_snapshot, queue_snapshot, save_profile
 from backups.worker.kinds import KINDS
 from deploy.sandbox import kinds
-from tests.fakes.proxy import Proxy
+from tests.elasticsearch.test_collector import refresh, states
+from tests.fakes.proxy import LATE, LOST, NEVER, Proxy
 from tests.gateways.scenes import overwrite
 
 pytestmark = [
@@ -106,17 +113,6 @@ def work(run: Run, until=lambda run: run.is_over) -> Run:
     raise AssertionError(f"{run} is still {run.state} at step {run.step}: {run.result}")
 
 
-def refresh(repository: Repository) -> None:
-    """What the collector does with it when it is due."""
-    Repository.objects.filter(pk=repository.pk).update(collect_at=None)
-    collector.collect(repository.pk, leases.claim(Repository.objects, repository.pk))
-    repository.refresh_from_db()
-
-
-def states() -> dict[str, str]:
-    return dict(Snapshot.objects.values_list("name", "state"))
-
-
 def random_text() -> str:
     """Text that does not compress."""
     return "".join(random.Random(7).choices(string.printable, k=20_000))
@@ -131,6 +127,28 @@ def life(any_server, cast, settings, tmp_path):
 @pytest.fixture
 def repository(life):
     return life.register(life.cluster()[0])[1]
+
+
+@pytest.fixture
+def proxied(life):
+    """The server behind a proxy that swallows what it is told to: the proxy, and the cluster."""
+    with Proxy(life.server.url, life.server.ca_pem) as proxy:
+        yield proxy, life.cluster(proxy.url, proxy.ca_pem)[0]
+
+
+@pytest.fixture
+def lose(proxied, monkeypatch):
+    """``lose(how)`` the next write. The worker waits a moment for an answer instead of 20 s, and does not go on
+    looking for what never arrived."""
+    opened = connection._access
+
+    def lose(how: str) -> None:
+        for module in (repository_steps, troubles):
+            monkeypatch.setattr(module, "LOST_FOR", timedelta(0) if how == NEVER else timedelta(minutes=2))
+        proxied[0].swallow_next_write(how)
+
+    monkeypatch.setattr(connection, "_access", lambda *given, **more: replace(opened(*given, **more), patience=2.0))
+    return lose
 
 
 def test_it_is_known_for_what_it_is(life):
@@ -219,6 +237,58 @@ def test_a_lost_answer_is_looked_up_and_the_snapshot_adopted(life, repository):
     assert [found["snapshot"] for found in life.there(repository)] == ["lost"]
 
 
+def test_a_registration_without_an_answer_has_one_effect_and_the_right_verdict(life, proxied, lose):
+    proxy, cluster = proxied
+    for how in (LOST, LATE, NEVER):
+        lose(how)
+        run, repository = life.register(cluster, how)
+
+        sent = [write for write in proxy.writes if write == f"PUT /_snapshot/{repository.name}"]
+        there = repository.name in life.server.request("GET", "/_snapshot")
+        expected = ("failed", "unknown", "failed", 0, False)
+        if how != NEVER:
+            expected = ("succeeded", "applied", "registered", 1, True)
+        assert (run.state, run.effect, repository.state, len(sent), there) == expected, how
+
+
+def test_a_create_without_an_answer_has_one_effect_and_the_right_verdict(life, repository, proxied, lose):
+    proxy, cluster = proxied
+    life.index("a")
+    Repository.objects.filter(pk=repository.pk).update(cluster=cluster)
+    repository.refresh_from_db()
+    for how in (LOST, LATE, NEVER):
+        lose(how)
+        run = work(life.start(repository, how))
+
+        sent = [write for write in proxy.writes if f"/{how}?" in write]
+        there = [found["snapshot"] for found in life.there(repository)]
+        expected = ("failed", "unknown", "unknown", 0) if how == NEVER else ("succeeded", "applied", "verified", 1)
+        assert (run.state, run.effect, run.snapshot.state, len(sent)) == expected, how
+        assert sorted(there) == sorted({LOST, LATE, how} - {NEVER} if how != LOST else {LOST})
+
+
+def test_a_delete_without_an_answer_has_one_effect_and_the_right_verdict(life, repository, proxied, lose):
+    """It is that of a running snapshot: a cancel. One that never arrived is sent again after a look."""
+    proxy, cluster = proxied
+    life.index("big", 200, random_text())
+    life.slow_down(repository)
+    Repository.objects.filter(pk=repository.pk).update(cluster=cluster)
+    repository.refresh_from_db()
+    for how in (LOST, LATE, NEVER):
+        run = work(life.start(repository, how), lambda run: run.step == 2 and run.progress.get("looks", 0) >= 1)
+        request_cancel(run, actor=life.cast["operator"])
+        lose(how)
+        if how == NEVER:
+            run = work(run, lambda run: "cancel_sent" in run.result)
+            long_ago = {"cancel_at": (timezone.now() - cancelling.DELETED_WITHIN).isoformat()}
+            Run.objects.filter(pk=run.pk).update(result=run.result | long_ago)
+        run = work(run)
+
+        sent = [write for write in proxy.writes if write.startswith("DELETE") and f"/{how}" in write]
+        assert (run.state, run.effect, run.snapshot.state, len(sent)) == ("cancelled", "none", "cancelled", 1), how
+        assert life.there(repository) == []
+
+
 def test_a_cancelled_one_is_deleted_and_the_earlier_one_stays(life, repository):
     life.index("small", 1)
     work(life.start(repository, "earlier"))
@@ -231,6 +301,65 @@ def test_a_cancelled_one_is_deleted_and_the_earlier_one_stays(life, repository):
 
     assert (run.state, run.effect) == ("cancelled", "none")
     assert [found["snapshot"] for found in life.there(repository)] == ["earlier"]
+
+
+def test_files_that_are_gone_make_a_snapshot_damaged_and_hide_no_other(life, repository):
+    life.index("a")
+    for name in ("shard", "entry", "whole"):
+        work(life.start(repository, name))
+    folder, uuids = Path(repository.location), dict(Snapshot.objects.values_list("name", "uuid"))
+    next(file for file in folder.rglob(f"snap-{uuids['shard']}.dat") if file.parent != folder).unlink()
+    (folder / f"snap-{uuids['entry']}.dat").unlink()
+
+    refresh(repository)
+
+    assert states(repository) == {"shard": "damaged", "entry": "damaged", "whole": "verified"}
+    assert refresh(repository).damaged == 2
+
+
+def test_a_missing_list_is_said_and_what_it_named_is_not_called_safe(life, repository, monkeypatch):
+    monkeypatch.setattr(troubles, "PATIENCE_BEFORE", timedelta(0))
+    life.index("a")
+    for name in ("one", "two"):
+        work(life.start(repository, name))
+    _newest_list(repository).unlink()
+    refresh(repository)
+
+    run = work(life.start(repository, "three"))
+    refresh(repository)
+
+    if life.server.version == "7.2.0":  # goes on with the list before it, which it keeps
+        assert (run.state, states(repository)["two"]) == ("succeeded", "missing")
+        assert repository.vanished_lately == 1
+    else:
+        assert run.state == "failed"
+        assert "has stopped using this repository" in run.error
+        assert "has stopped using this repository" in repository.collect_message
+        assert states(repository) == {"one": "verified", "two": "verified", "three": run.snapshot.state}
+        assert run.snapshot.state == {"none": "failed", "unknown": "unknown"}[run.effect]
+
+
+def test_snapshots_of_an_emptied_folder_are_damaged_and_then_missing(life, repository):
+    life.index("a")
+    for name in ("one", "two"):
+        work(life.start(repository, name))
+    shutil.rmtree(repository.location)
+
+    assert work(request_verification(repository, actor=life.cast["operator"])).state == "succeeded"
+    refresh(repository)
+
+    if life.server.version != "7.2.0":  # that one reads the folder anew each time
+        assert states(repository) == {"one": "damaged", "two": "damaged"}
+        there = life.server.request("GET", f"/_snapshot/{repository.name}")[repository.name]
+        life.server.request("DELETE", f"/_snapshot/{repository.name}")
+        life.put(f"/_snapshot/{repository.name}", {"type": "fs", "settings": there["settings"]})
+        refresh(repository)
+    assert states(repository) == {"one": "missing", "two": "missing"}
+    assert (repository.damaged, repository.vanished_lately) == (0, 2)
+
+
+def _newest_list(repository: Repository) -> Path:
+    return max(Path(repository.location).glob("index-*"), key=lambda file: int(file.name.partition("-")[2]))
 
 
 def test_a_name_that_somebody_else_took_is_not_touched(life, repository):
@@ -276,14 +405,14 @@ def test_snapshots_of_others_are_found_and_damaged_or_removed_ones_hide_no_other
     for name in ("one", "two", "three"):
         life.make(repository, name)
     refresh(repository)
-    assert states() == {"one": "found", "two": "found", "three": "found"}
+    assert states(repository) == {"one": "found", "two": "found", "three": "found"}
 
     damaged = Snapshot.objects.get(name="two").uuid
     (life.server.path_repo / repository.name / f"snap-{damaged}.dat").unlink()
     life.server.request("DELETE", f"/_snapshot/{repository.name}/three")
     refresh(repository)
 
-    assert states() == {"one": "found", "two": "damaged", "three": "missing"}
+    assert states(repository) == {"one": "found", "two": "damaged", "three": "missing"}
 
 
 def test_a_repository_that_somebody_removed_takes_no_snapshot_with_it(life, repository):
@@ -294,7 +423,7 @@ def test_a_repository_that_somebody_removed_takes_no_snapshot_with_it(life, repo
 
     refresh(repository)
 
-    assert states() == {"one": "found"}
+    assert states(repository) == {"one": "found"}
     assert "not registered on the cluster" in repository.collect_message
 
 
@@ -306,18 +435,18 @@ def test_a_repository_that_another_cluster_writes_to_is_said_and_comes_back_as_t
     run = work(life.start(repository, "after"))
 
     if not life.server.kind.notices_writers:
-        assert (run.state, states()) == ("succeeded", {"before": "verified", "after": "verified"})
+        assert (run.state, states(repository)) == ("succeeded", {"before": "verified", "after": "verified"})
         return
     assert (run.state, run.effect) == ("failed", "unknown")
     assert "has stopped using this repository" in run.error
     refresh(repository)
     assert "has stopped using this repository" in repository.collect_message
-    assert states() == {"before": "verified", "after": "unknown"}
+    assert states(repository) == {"before": "verified", "after": "unknown"}
 
     if "remove it" in run.error:
         life.server.request("DELETE", f"/_snapshot/{repository.name}")
     life.put(f"/_snapshot/{repository.name}", {"type": "fs", "settings": repository.settings})
     refresh(repository)
     assert repository.collect_message == ""
-    assert states()["before"] == "verified"
+    assert states(repository)["before"] == "verified"
     assert work(life.start(repository, "again")).state == "succeeded"

@@ -65,6 +65,7 @@ class FakeElasticsearch:
         self.unwritable: set[str] = set()
         self.damaged: set[str] = set()
         self.overwritten: set[str] = set()
+        self.shard_files_gone: set[str] = set()
         self.disabled: set[str] = set()
         self.deletes_linger = 0
         self.requests: list[tuple[str, str, str, str]] = []

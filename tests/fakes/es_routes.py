@@ -307,6 +307,8 @@ def _new_snapshot(request: Request) -> Snapshot:
         reason = f"Validation Failed: 1: metadata must be smaller than 1024 bytes, but was [{size}];"
         raise Problem(400, "action_request_validation_exception", reason)
     repository = _repository(request)
+    if repository.name in fake.disabled:
+        raise _disabled(repository.name, request.fake.dialect)
     where = f"[{repository.name}:{name}] Invalid snapshot name [{name}], "
     for wrong, words in ((name != name.lower(), "must be lowercase"), (name[0] == "_", "must not start with '_'")):
         if wrong:
@@ -425,7 +427,12 @@ def _disabled(name: str, dialect: Dialect) -> Problem:
     ("ignore_unavailable", "master_timeout"),
 )
 def snapshot_status(request: Request) -> dict:
-    return {"snapshots": [_snapshot(request).status(request.named["repository"], request.fake.dialect)]}
+    snapshot = _snapshot(request)
+    if snapshot.name in request.fake.shard_files_gone and not snapshot.running:
+        reason = f"[{request.named['repository']}:{snapshot.name}/{snapshot.uuid}] is missing"
+        cause = {"type": "no_such_file_exception", "reason": f"indices/x/0/snap-{snapshot.uuid}.dat"}
+        raise Problem(404, "snapshot_missing_exception", reason, cause=cause)
+    return {"snapshots": [snapshot.status(request.named["repository"], request.fake.dialect)]}
 
 
 @route(
@@ -472,6 +479,8 @@ def _missing_repository(request: Request) -> Problem:
 
 def _snapshot(request: Request, name: str = "") -> Snapshot:
     repository, name = _repository(request), name or request.named["snapshot"]
+    if repository.name in request.fake.disabled:
+        raise _disabled(repository.name, request.fake.dialect)
     snapshot = repository.snapshots.get(name)
     if snapshot is None:
         raise Problem(404, "snapshot_missing_exception", f"[{repository.name}:{name}] is missing")

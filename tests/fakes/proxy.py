@@ -1,10 +1,12 @@
-"""Stands before a real Elasticsearch and swallows answers.
+"""Stands before an Elasticsearch and swallows answers, and calls.
 
 It speaks TLS with a certificate of its own (give ``ca_pem`` to the client), because it has to see which
-requests are writes. What it swallows has been carried out by the server; the client's connection is reset
-instead.
+requests are writes. A call whose answer is ``LOST`` has been carried out by the server; the client's connection is
+reset instead. One that is ``LATE`` reaches the server only after the client has given it up, and one that ``NEVER``
+arrives is reset before.
 """
 
+import contextlib
 import http.client
 import ssl
 import threading
@@ -14,6 +16,7 @@ from urllib.parse import urlsplit
 from deploy.sandbox import certificates
 from tests.fakes.elasticsearch import reset, server_tls
 
+LOST, LATE, NEVER = "lost", "late", "never"
 NOT_PASSED_ON = {"connection", "transfer-encoding", "content-length", "host", "keep-alive"}
 
 
@@ -32,11 +35,16 @@ class Proxy:
         self.swallowed: list[str] = []
         """Request line and the status that the server gave, of each answer that was kept back."""
         self.writes: list[str] = []
-        self._orders: list[bool] = []
+        """Request line of each write that was passed on."""
+        self._orders: list[str] = []
 
-    def swallow_next_write(self, *, arrives: bool = True) -> None:
-        """The next write gets no answer; with ``arrives=False`` it does not reach the server either."""
-        self._orders.append(arrives)
+    def swallow_next_write(self, how: str = LOST) -> None:
+        """The next write gets no answer."""
+        self._orders.append(how)
+
+    @property
+    def left_to_swallow(self) -> int:
+        return len(self._orders)
 
     @property
     def url(self) -> str:
@@ -54,8 +62,8 @@ class Proxy:
         self._server.shutdown()
         self._server.server_close()
 
-    def order(self) -> bool | None:
-        return self._orders.pop(0) if self._orders else None
+    def order(self) -> str:
+        return self._orders.pop(0) if self._orders else ""
 
     def forward(self, method: str, target: str, headers: dict, body: bytes) -> http.client.HTTPResponse:
         where = (self.upstream.hostname, self.upstream.port)
@@ -85,18 +93,24 @@ class _Handler(BaseHTTPRequestHandler):
         proxy = self.server.proxy
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         write = self.command not in ("GET", "HEAD")
-        order = proxy.order() if write else None
-        if order is False:
+        order = proxy.order() if write else ""
+        if order == NEVER:
             return reset(self)
+        if order == LATE:
+            self._wait_for_hang_up()
         headers = {key: value for key, value in self.headers.items() if key.lower() not in NOT_PASSED_ON}
-        answer = proxy.forward(self.command, self.path, headers, body)
-        data = answer.read()
         if write:
             proxy.writes.append(f"{self.command} {self.path}")
+        answer = proxy.forward(self.command, self.path, headers, body)
+        data = answer.read()
         if order:
             proxy.swallowed.append(f"{self.command} {self.path} -> {answer.status}")
             return reset(self)
         return self._send(answer, data)
+
+    def _wait_for_hang_up(self):
+        with contextlib.suppress(OSError):
+            self.connection.recv(1)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _any
 

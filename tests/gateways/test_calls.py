@@ -11,7 +11,7 @@ from backups.gateways.elasticsearch import answers, guard, snapshots
 from backups.gateways.elasticsearch.call import Call
 from backups.gateways.elasticsearch.capabilities import Capabilities
 from backups.gateways.elasticsearch.datemath import BadName
-from backups.gateways.elasticsearch.errors import NotElasticsearch, OutcomeUnknown, Refused, Untrusted
+from backups.gateways.elasticsearch.errors import NotElasticsearch, OutcomeUnknown, Refused, Untrusted, Unusable
 
 NEW = Capabilities("elasticsearch", (8, 19, 0))
 
@@ -205,6 +205,37 @@ def test_refusals_say_what_to_do(error, words):
     found = refused(error)
     assert isinstance(found, Refused)
     assert words in found.message
+
+
+DISABLED = (
+    "[r] Could not read repository data because the contents of the repository do not match its expected state. "
+    "This is likely the result of either concurrently modifying the contents of the repository by a process other "
+    "than this cluster or an issue with the repository's underlying storage. The repository has been disabled to "
+    "prevent corrupting its contents. To re-enable it and continue using it please remove the repository from the "
+    "cluster and add it again"
+)
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("[r] concurrent modification of the index-N file, expected current generation [0]", "bring back"),
+        ("[r] The repository has been disabled to prevent data corruption because its contents", "bring back"),
+        (DISABLED, "bring back"),
+        ("[r] Unexpected exception when loading repository data", "cannot read the list"),
+        ("[r] could not read repository data from index blob", "cannot read the list"),
+    ],
+)
+def test_a_repository_that_cannot_be_used_is_not_one_damaged_snapshot(reason, words):
+    found = refused({"type": "repository_exception", "reason": reason})
+    assert isinstance(found, Unusable)
+    assert words in found.message
+    nested = {"type": "repository_exception", "reason": "[r] cannot retrieve snapshots list"}
+    file = {"type": "no_such_file_exception", "reason": "index-3"}
+    cause = {"type": "repository_exception", "reason": reason, "caused_by": file}
+    found = refused(nested | {"caused_by": cause})
+    assert isinstance(found, Unusable)
+    assert found.cause == "no_such_file_exception"
 
 
 def test_a_blocked_cluster_is_not_a_missing_right():

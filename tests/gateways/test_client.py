@@ -23,7 +23,7 @@ from backups.gateways.elasticsearch.errors import (
 )
 from deploy.sandbox import certificates
 from tests.fakes.elasticsearch import FakeElasticsearch
-from tests.fakes.proxy import Proxy
+from tests.fakes.proxy import NEVER, Proxy
 from tests.gateways.scenes import FakeScene
 
 HEALTH = Call("GET", ("_cluster", "health"))
@@ -84,7 +84,7 @@ def test_lost_answers_of_a_real_server(real_scene, real_elasticsearch):
         found = real_scene.finished(repository, "s1")
         assert (found.state, found.metadata["run_id"]) == ("SUCCESS", "run-9")
 
-        proxy.swallow_next_write(arrives=False)
+        proxy.swallow_next_write(NEVER)
         with pytest.raises(OutcomeUnknown):
             snapshots.create(everyday, real_scene.create_call(repository, "s2", [index]), "run-9")
         assert snapshots.get(everyday, repository, "s2") is None

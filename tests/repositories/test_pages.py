@@ -2,6 +2,7 @@
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from backups.repositories.models import Repository
 from backups.runs.models import CHECK, Run
@@ -66,6 +67,20 @@ def test_nodes_and_what_to_do_are_shown(as_person, repository):
     assert "1 of 2 nodes fails" in page
     assert "Mount it again." in page
     assert "Can write" in page
+
+
+def test_what_was_lost_is_said_with_a_link_to_it(as_person, repository):
+    Repository.objects.update(damaged=2, vanished=1, vanished_at=timezone.now())
+    page = as_person("viewer").get(repository.get_absolute_url()).content.decode()
+    assert "2 of its snapshots are damaged" in page
+    assert "1 snapshot vanished in the last 24 hours" in page
+    assert f"?repository={repository.pk}&amp;state=damaged" in page
+
+
+def test_one_whose_snapshots_cannot_be_read_is_not_shown_as_good(as_person, repository):
+    Repository.objects.update(collect_message="It cannot be read.", failing_since=timezone.now(), message="")
+    for address in (repository.get_absolute_url(), reverse("repositories:list")):
+        assert "Cannot be read" in as_person("viewer").get(address).content.decode()
 
 
 def test_raw_errors_are_for_those_who_may_read_them(as_person, repository):

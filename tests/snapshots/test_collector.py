@@ -9,7 +9,7 @@ from backups.audit.models import AuditEntry
 from backups.clusters import leases
 from backups.repositories.models import Repository
 from backups.runs.models import Run
-from backups.snapshots import collector
+from backups.snapshots import collector, compare, details
 from backups.snapshots.models import Snapshot
 from tests.factories import connected_cluster, registered_repository
 from tests.fakes.es_dialects import EVERY
@@ -92,6 +92,7 @@ def test_a_damaged_one_hides_no_other(repository, fake_elasticsearch):
 
 def test_the_longest_unread_are_read_again_first(repository, fake_elasticsearch, monkeypatch):
     monkeypatch.setattr(collector, "SLICE", 2)
+    monkeypatch.setattr(compare, "IN_TURN", 0)
     for number in range(5):
         fake_elasticsearch.add_snapshot("nightly", f"s{number}", ("logs",))
     refresh(repository)
@@ -102,6 +103,117 @@ def test_the_longest_unread_are_read_again_first(repository, fake_elasticsearch,
     assert [name for name, state in states().items() if state == "damaged"] == ["s4"]
     refresh(repository)
     assert [name for name, state in states().items() if state == "damaged"] == ["s1", "s4"]
+
+
+def test_one_whose_shards_cannot_be_read_is_damaged_until_they_can(repository, fake_elasticsearch):
+    for name in ("one", "two", "three"):
+        fake_elasticsearch.add_snapshot("nightly", name, ("logs",))
+    refresh(repository)
+    fake_elasticsearch.shard_files_gone.add("two")
+
+    for _ in range(3):
+        refresh(repository)
+
+    assert states() == {"one": "found", "two": "damaged", "three": "found"}
+    assert entries("snapshots.damaged") == 1
+    assert "a shard or an index" in Snapshot.objects.get(name="two").message
+    assert refresh(repository).damaged == 1
+    fake_elasticsearch.shard_files_gone.clear()
+    assert refresh(repository).damaged == 0
+    assert states()["two"] == "found"
+
+
+def test_a_shard_that_is_only_said_to_be_missing_is_damage_when_the_entry_is_there(repository, fake_elasticsearch):
+    """As OpenSearch says it."""
+    fake_elasticsearch.add_snapshot("nightly", "one", ("logs",))
+    refresh(repository)
+    missing = {"error": {"type": "snapshot_missing_exception", "reason": "[nightly:one] is missing"}, "status": 404}
+    fake_elasticsearch.answer_next(404, missing, path="/_snapshot/nightly/one/_status")
+
+    refresh(repository)
+
+    assert states() == {"one": "damaged"}
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(400, "parse_exception"), (403, "security_exception"), (503, "master_not_discovered_exception")],
+)
+def test_a_status_that_is_refused_for_another_reason_says_nothing(repository, fake_elasticsearch, status, kind):
+    fake_elasticsearch.add_snapshot("nightly", "one", ("logs",))
+    refresh(repository)
+    answer = {"error": {"type": kind, "reason": "Unexpected field [mappings_updated_version]"}, "status": status}
+    fake_elasticsearch.answer_next(status, answer, path="/_snapshot/nightly/one/_status")
+
+    assert not refresh(repository).collect_message
+    assert states() == {"one": "found"}
+
+
+def test_what_one_refresh_looks_at_is_bounded_however_much_is_damaged(repository, fake_elasticsearch):
+    names = [f"s{number:02}" for number in range(40)]
+    for name in names:
+        fake_elasticsearch.add_snapshot("nightly", name, ("logs",))
+    refresh(repository)
+    fake_elasticsearch.shard_files_gone.update(names)
+
+    for _ in range(10):
+        before = len(fake_elasticsearch.requests)
+        assert refresh(repository).collect_at > timezone.now()
+        assert len(fake_elasticsearch.requests) - before <= details.CALLS
+
+    assert set(states().values()) == {"damaged"}
+
+
+def test_big_ones_are_not_looked_at(repository, fake_elasticsearch):
+    fake_elasticsearch.add_index("big", 10, primaries=compare.SHARDS_ASKED_AGAIN + 1)
+    fake_elasticsearch.add_snapshot("nightly", "one", ("big",))
+    fake_elasticsearch.shard_files_gone.add("one")
+
+    refresh(repository)
+    refresh(repository)
+
+    assert states() == {"one": "found"}
+    assert not [target for _, target, *_ in fake_elasticsearch.requests if target.endswith("/_status")]
+
+
+def test_when_others_remove_some_of_theirs_nobody_is_called(repository, fake_elasticsearch):
+    for name in ("one", "two"):
+        fake_elasticsearch.add_snapshot("nightly", name, ("logs",))
+    refresh(repository)
+    there = fake_elasticsearch.repositories["nightly"].snapshots
+
+    del there["one"]
+    assert refresh(repository).vanished_lately == 0
+    del there["two"]
+    assert refresh(repository).vanished_lately == 1  # the last one
+
+
+def test_when_one_of_ours_vanishes_somebody_is_called_for_a_day(repository, fake_elasticsearch):
+    mine = _row(repository, "mine", over=True)
+    fake_elasticsearch.add_snapshot("nightly", "mine", ("logs",), {"run_id": mine.run.key})
+    fake_elasticsearch.add_snapshot("nightly", "theirs", ("logs",))
+    refresh(repository)
+
+    del fake_elasticsearch.repositories["nightly"].snapshots["mine"]
+
+    assert refresh(repository).vanished_lately == 1
+    Repository.objects.update(vanished_at=timezone.now() - timedelta(hours=25))
+    assert refresh(repository).vanished_lately == 0
+
+
+def test_one_of_ours_that_was_given_up_and_cannot_be_read_is_damaged_not_absent(repository, fake_elasticsearch):
+    mine = _row(repository, "mine", over=True)
+    fake_elasticsearch.add_snapshot("nightly", "mine", ("logs",), {"run_id": mine.run.key})
+    fake_elasticsearch.damaged.add("mine")
+
+    refresh(repository)
+    refresh(repository)
+
+    assert states() == {"mine": "damaged"}
+    assert entries("snapshots.damaged") == 1
+    fake_elasticsearch.damaged.clear()
+    refresh(repository)
+    assert states() == {"mine": "verified"}
 
 
 def test_another_one_of_the_same_name_is_a_new_one(repository, fake_elasticsearch):
@@ -236,7 +348,7 @@ def test_a_name_that_a_run_takes_meanwhile_is_left_to_it(repository, fake_elasti
     rows, again = collector._rows(repository)
     client = collector.open_client(repository.cluster, "everyday")
     work = collector.compare(collector.es.list_snapshots(client, "nightly"), rows, again)
-    read = collector._read(client, repository, work)
+    read = collector.read_details(client, repository, work)
     _row(repository, "one", over=False, state="wanted")
 
     collector._record(repository, fence, work, read)
@@ -251,7 +363,7 @@ def test_a_refresh_has_at_most_ten_calls_and_goes_on_at_once(repository, fake_el
 
     once = refresh(repository)
 
-    assert len(fake_elasticsearch.requests) - before <= collector.CALLS
+    assert len(fake_elasticsearch.requests) - before <= details.CALLS
     assert once.collect_at <= timezone.now()
     refresh(repository)
     refresh(repository)

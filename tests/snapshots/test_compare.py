@@ -3,7 +3,7 @@
 import pytest
 
 from backups.gateways.elasticsearch.snapshots import Listed, SnapshotFacts
-from backups.snapshots.compare import Known, compare, state_of
+from backups.snapshots.compare import IN_TURN, LOOKED_AT, Known, compare, state_of
 
 
 def listed(name: str, uuid: str = "u", state: str = "SUCCESS") -> Listed:
@@ -42,6 +42,17 @@ def test_running_ones_are_always_read_again_the_others_in_their_turn():
     work = compare([listed(one.name) for one in rows], rows, again={0, 3, 9})
 
     assert [known.name for known, _ in work.read] == ["r", "s0", "s3"]
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 5, 50])
+def test_each_whole_one_has_its_turn_to_have_its_files_looked_at(number):
+    rows = [row(f"s{n}") for n in range(number)] + [row("d", state="damaged"), row("r", state="running")]
+    there = [listed(one.name) for one in rows]
+
+    turns = [compare(there, rows, turn=turn).files[:LOOKED_AT] for turn in range(-(-number // LOOKED_AT))]
+
+    assert {known.name for files in turns for known, _ in files} == {f"s{n}" for n in range(number)}
+    assert all(len(compare(there, rows, turn=turn).files) <= IN_TURN for turn in range(3))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import pytest
 from django.utils import timezone
 
+from backups.repositories.models import Repository
 from backups.snapshots.models import Snapshot, SnapshotProfile
 
 PAGES = ["/snapshots/", "/snapshots/start/", "/snapshots/profiles/", "/snapshots/profiles/add/"]
@@ -70,6 +71,25 @@ def test_an_unverified_snapshot_is_not_called_verified(as_person, repository):
     text = as_person("viewer").get(snapshot.get_absolute_url()).content.decode()
 
     assert "Read back and verified" not in text
+
+
+@pytest.mark.parametrize("state", ["verified", "partial", "found", "damaged", "missing"])
+def test_what_is_known_of_the_data_is_said_and_no_more(as_person, repository, state):
+    """All were verified once."""
+    columns = {"verified_at": timezone.now(), "message": "What the collector saw."}
+    row = Snapshot.objects.create(repository=repository, name="one", state=state, **columns)
+    page = as_person("viewer").get(row.get_absolute_url()).content.decode()
+    assert ("Only a restore proves that the data can be read" in page) == (state not in ("damaged", "missing"))
+    assert ("was read back and compared" in page) == (state == "verified")
+    assert ("What the collector saw." in page) == (state != "verified")
+
+
+def test_a_snapshot_in_a_repository_that_cannot_be_read_says_so(as_person, repository):
+    row = Snapshot.objects.create(repository=repository, name="one", state="verified", verified_at=timezone.now())
+    Repository.objects.update(collect_message="Elasticsearch has stopped.", failing_since=timezone.now())
+    page = as_person("viewer").get(row.get_absolute_url()).content.decode()
+    assert "Its repository cannot be read since" in page
+    assert "Elasticsearch has stopped." in page
 
 
 def test_the_profile_page_says_never_in_plain_words(as_person, repository):

@@ -422,6 +422,44 @@ def test_a_wrong_password_is_said_in_words(start, fake, run_until_over):
     assert "everyday" in run.error
 
 
+# --- a damaged repository
+
+
+def test_one_whose_files_are_gone_already_is_damaged_not_verified(start, fake, run_until_over):
+    fake.shard_files_gone.add(NAME)
+
+    run = run_until_over(start())
+
+    assert (run.state, run.effect, run.snapshot.state) == ("failed", "applied", "damaged")
+    assert "look at the storage" in run.error
+    assert run.snapshot.verified_at is None
+    assert not AuditEntry.objects.filter(action="snapshot.verified").exists()
+
+
+def test_a_repository_that_cannot_be_used_ends_the_run_before_anything_is_sent(start, fake, run_until_over):
+    fake.disabled.add("nightly")
+
+    run = run_until_over(start())
+
+    assert (run.state, run.effect, run.snapshot.state) == ("failed", "none", "failed")
+    assert "has stopped using this repository" in run.error
+    assert creates(fake) == []
+
+
+def test_one_that_cannot_be_used_any_more_is_not_waited_for_as_long_as_silence(
+    start, fake, run_until_over, monkeypatch
+):
+    monkeypatch.setattr(troubles, "PATIENCE_BEFORE", timedelta(0))
+    fake.hold_snapshots()
+    run = turns(start(), 4)
+    fake.disabled.add("nightly")
+
+    run = run_until_over(run)
+
+    assert (run.state, run.effect, run.snapshot.state) == ("failed", "unknown", "unknown")
+    assert "has stopped using this repository" in run.error
+
+
 # --- cancel
 
 

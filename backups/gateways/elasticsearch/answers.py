@@ -17,11 +17,11 @@ from .errors import (
     NotFound,
     OutcomeUnknown,
     Refused,
-    Stopped,
     Taken,
     Unreachable,
+    Unusable,
 )
-from .refusals import has_stopped, sentence
+from .refusals import is_unusable, sentence
 
 DETAIL_LIMIT = 500
 
@@ -89,7 +89,7 @@ def refusal(call: Call, status: int, error: dict, *, user: str) -> GatewayError:
     """The refusal that an error body describes."""
     kind, reason = str(error.get("type") or ""), str(error.get("reason") or "")
     cause = deepest(error)
-    answer = {"status": status, "type": kind, "reason": reason}
+    answer = {"status": status, "type": kind, "reason": reason, "cause": str(_innermost(error).get("type") or "")}
     if kind in UNKNOWN_OUTCOME and not call.reads:
         return _unknown(call, "the cluster lost its master node meanwhile", cause)
     if status == 401:
@@ -101,16 +101,21 @@ def refusal(call: Call, status: int, error: dict, *, user: str) -> GatewayError:
         return Taken(words, cause, **answer)
     if kind in MISSING and status == 404:
         return NotFound(words, cause, **answer)
-    return (Stopped if has_stopped(error) else Refused)(words, cause, **answer)
+    return (Unusable if is_unusable(error) else Refused)(words, cause, **answer)
 
 
 def deepest(error: dict) -> str:
     """The server's reason without the layers around it and without stack traces."""
-    while isinstance(error.get("caused_by"), dict):
-        error = error["caused_by"]
+    error = _innermost(error)
     reason = str(error.get("reason") or error.get("type") or "")
     traced = re.findall(r"^Caused by: (.*)$", reason, re.MULTILINE)
     return cut(traced[-1] if traced else reason)
+
+
+def _innermost(error: dict) -> dict:
+    while isinstance(error.get("caused_by"), dict):
+        error = error["caused_by"]
+    return error
 
 
 def cut(text: str) -> str:

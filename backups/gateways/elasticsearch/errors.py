@@ -42,13 +42,15 @@ class NotElasticsearch(GatewayError):
 
 
 class Answered(GatewayError):
-    """Elasticsearch refused, and said why. Nothing was changed by the call."""
+    """Elasticsearch refused, and said why. Nothing was changed by the call. ``type`` and ``reason`` are its own words
+    on the outside, ``cause`` is the type of what lies deepest."""
 
-    def __init__(self, message: str, detail: str = "", *, status: int = 0, type: str = "", reason: str = ""):
+    def __init__(self, message: str, detail: str = "", *, status: int = 0, type="", reason="", cause=""):
         super().__init__(message, detail)
         self.status = status
         self.type = type
         self.reason = reason
+        self.cause = cause
 
     @property
     def passes(self) -> bool:
@@ -79,6 +81,10 @@ class Refused(Answered):
     """Any other refusal."""
 
 
-class Stopped(Refused):
-    """The cluster has stopped using the repository, because something else has changed its files. Nothing that it
-    had to do there goes on."""
+class Damaged(Refused):
+    """The repository lists the snapshot, but a file that describes it is missing or broken."""
+
+
+class Unusable(Refused):
+    """The files of the repository are not as the cluster left them. It reads and writes nothing there any more, until
+    somebody mends that."""

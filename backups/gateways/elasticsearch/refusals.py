@@ -9,11 +9,28 @@ import re
 
 from .call import Call
 
-# Since 8, and before.
-STOPPED = ("has been disabled to prevent data corruption", "has been disabled to prevent corrupting its contents")
-
 # In the answer to a write that waits for its end, like a delete; OpenSearch has no such words.
 WRITER = re.compile(r"last cluster to write to this repository was \[([A-Za-z0-9_-]{22})\]")
+
+NOT_AS_LEFT = (
+    "Elasticsearch has stopped using this repository: its files are not as this cluster left them. Another cluster "
+    "has written to it, or files were removed or replaced. See that only this cluster writes there, and bring back "
+    "what is missing from a copy of the storage. Then {}: what its folder does not list by then is forgotten."
+)
+AGAIN = "register it on the cluster again with the same settings (PUT /_snapshot/…)"
+ANEW = "remove it from the cluster (DELETE /_snapshot/…) and register it again with the same settings"
+LIST_BROKEN = (
+    "Elasticsearch cannot read the list of snapshots that this repository keeps (its file index-N is broken). "
+    "Nothing in it can be used. Bring the file back from a copy of the storage, then register the repository again."
+)
+# About the repository as a whole, which stays as it is until somebody does something.
+UNUSABLE = (
+    ("concurrent modification of the index-N file", NOT_AS_LEFT.format(ANEW)),
+    ("has been disabled to prevent data corruption", NOT_AS_LEFT.format(AGAIN)),
+    ("has been disabled to prevent corrupting its contents", NOT_AS_LEFT.format(ANEW)),  # before 8
+    ("Unexpected exception when loading repository data", LIST_BROKEN),
+    ("could not read repository data from index blob", LIST_BROKEN),
+)
 
 SENTENCES = (
     (
@@ -48,23 +65,7 @@ SENTENCES = (
         "readonly repository",
         "The repository is registered as read-only. Choose another, or register it again without readonly.",
     ),
-    (
-        "concurrent modification of the index-N file",
-        "Another cluster has written to this repository. Only one may: register it as read-only on the other "
-        "one, then remove it here and register it again.",
-    ),
-    (
-        STOPPED[0],
-        "Elasticsearch has stopped using this repository, because something else has changed its files. Make "
-        "sure that no other cluster writes there, then register it on the cluster again with the same settings "
-        "(PUT /_snapshot/…). Its snapshots stay.",
-    ),
-    (
-        STOPPED[1],
-        "The cluster has stopped using this repository, because something else has changed its files. Make sure "
-        "that no other cluster writes there, then remove it from the cluster (DELETE /_snapshot/…) and register it "
-        "again with the same settings. Its snapshots stay.",
-    ),
+    *UNUSABLE,
     (
         "trying to modify or unregister repository",
         "The repository is in use. Wait until its snapshots and restores are over.",
@@ -119,6 +120,12 @@ BY_TYPE = {
 }
 
 
+def is_unusable(error: dict) -> bool:
+    """Whether it is about the repository as a whole."""
+    whole = _whole(error)
+    return any(text in whole for text, _ in UNUSABLE)
+
+
 def sentence(call: Call, error: dict, cause: str) -> str:
     """One plain sentence or two for this error."""
     whole = _whole(error)
@@ -128,11 +135,6 @@ def sentence(call: Call, error: dict, cause: str) -> str:
     if words := BY_TYPE.get(str(error.get("type"))):
         return words
     return f"Elasticsearch refused {call.method} {call.target}: {cause or 'it gave no reason'}."
-
-
-def has_stopped(error: dict) -> bool:
-    """Whether the cluster says that it uses the repository no more."""
-    return any(text in _whole(error) for text in STOPPED)
 
 
 def _with_writer(words: str, whole: str) -> str:

@@ -15,9 +15,22 @@ from .call import Call
 from .capabilities import Capabilities
 from .client import Client
 from .datemath import check_name
-from .errors import GatewayError, NotFound, Refused
+from .errors import Answered, Damaged, GatewayError, NotFound, Unusable
 
 MADE_BY = "cybersift"
+
+# What the server says is wrong, deepest down, when a file of a snapshot is missing or its checksum is not right.
+BROKEN_FILE = {"no_such_file_exception", "corrupt_state_exception", "snapshot_missing_exception"}
+
+
+FILES_MISSING = (
+    "The repository lists this snapshot, but its files are missing from the storage, or broken. Somebody removed or "
+    "changed them, or the folder is not the one it was. It cannot be restored; look at the storage."
+)
+PART_MISSING = (
+    "The repository lists this snapshot, but a file that describes a shard or an index of it is missing or broken. "
+    "That part cannot be restored, and perhaps more is damaged; look at the storage."
+)
 
 
 @dataclass(frozen=True)
@@ -106,10 +119,10 @@ def get(client: Client, repository: str, name: str) -> SnapshotFacts | None:
     call = get_call(repository, name)
     try:
         found = need(call, client.send(call), "snapshots", list)
-    except NotFound as error:
+    except Answered as error:
         if _absent(error, repository, name):
             return None
-        raise _damaged(error) if error.type == "snapshot_missing_exception" else error from None
+        raise _told(error, FILES_MISSING) from None
     if len(found) != 1 or need(call, found[0], "snapshot", str) != name:
         raise unexpected(call, f"it does not describe the snapshot {name}")
     return _facts(call, found[0])
@@ -153,15 +166,15 @@ def is_exact(name: str) -> bool:
 
 
 def progress(client: Client, repository: str, name: str) -> Progress | None:
-    """How far it is, or None when it does not exist. Ask for running ones only: for a finished one the server
-    reads a file for every shard."""
+    """How far it is, or None when it does not exist. For a finished one the server reads a small file for every shard
+    and index, and one that is missing or broken makes it ``Damaged``. The data itself is not read."""
     call = Call("GET", ("_snapshot", _exact(repository), _exact(name), "_status"))
     try:
         found = need(call, client.send(call), "snapshots", list)
-    except NotFound as error:
-        if error.type == "snapshot_missing_exception":
+    except Answered as error:
+        if _absent(error, repository, name):
             return None
-        raise
+        raise _told(error, PART_MISSING) from None
     if not found:
         return None
     return _progress(call, found[0])
@@ -193,21 +206,18 @@ def _exact_indices(indices: Sequence[str]) -> list[str]:
     return [_exact(name) for name in indices]
 
 
-def _absent(error: NotFound, repository: str, name: str) -> bool:
+def _absent(error: Answered, repository: str, name: str) -> bool:
     """Without a uuid behind the name the repository knows nothing of it."""
-    return error.type == "snapshot_missing_exception" and f"{repository}:{name}]" in error.reason
+    missing = isinstance(error, NotFound) and error.type == "snapshot_missing_exception"
+    return missing and f"{repository}:{name}]" in error.reason
 
 
-def _damaged(error: NotFound) -> Refused:
-    """The repository lists the snapshot, but a file of it is gone."""
-    return Refused(
-        "The repository lists the snapshot, but its files are missing from the storage. Somebody removed "
-        "them, or the directory is not the one it was. Check the storage; the snapshot cannot be used.",
-        error.detail,
-        status=error.status,
-        type=error.type,
-        reason=error.reason,
-    )
+def _told(error: Answered, words: str) -> Answered:
+    """The same error, or that the snapshot is damaged where its cause is one of its files."""
+    if error.cause not in BROKEN_FILE or isinstance(error, Unusable):
+        return error
+    answer = {"status": error.status, "type": error.type, "reason": error.reason, "cause": error.cause}
+    return Damaged(words, error.detail, **answer)
 
 
 def _facts(call: Call, found: dict) -> SnapshotFacts:

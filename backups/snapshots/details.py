@@ -1,0 +1,110 @@
+"""The calls of one refresh beyond the cheap list: details of what is new or due, damage, and files.
+
+At most CALLS of them with the list; what is left over is said to be unread.
+"""
+
+from dataclasses import dataclass, field
+
+from backups.clusters.connection import capabilities_of
+from backups.gateways.elasticsearch import snapshots as es
+from backups.gateways.elasticsearch.errors import Damaged, GatewayError, NotElasticsearch, Refused, Unusable
+from backups.gateways.elasticsearch.indices import chunks
+from backups.repositories.models import Repository
+
+from .compare import LOOKED_AT, SHARDS_ASKED_AGAIN, Work
+from .models import SnapshotState
+
+CALLS = 10
+
+
+@dataclass
+class Read:
+    """What the calls of one refresh brought. ``damaged`` says of each what is wrong. ``listed``: how many there are.
+    ``unread``: not asked yet, for want of calls."""
+
+    listed: int = 0
+    facts: dict[str, es.SnapshotFacts] = field(default_factory=dict)
+    damaged: dict[str, str] = field(default_factory=dict)
+    odd: set[str] = field(default_factory=set)
+    absent: set[str] = field(default_factory=set)
+    unread: bool = False
+    calls: int = 1
+
+
+def read_details(client, repository: Repository, work: Work) -> Read:
+    """The details that are due, then by itself each name that was left out of the answer."""
+    read = Read(odd={one.name for one in work.new if not es.is_exact(one.name)})
+    broken = {row.name for row, _ in work.due if row.state == SnapshotState.DAMAGED}
+    due = [one.name for one in work.new] + [listed.name for _, listed in work.due]
+    missing: list[str] = []
+    for names in chunks(name for name in due if es.is_exact(name)):
+        if read.calls >= CALLS - 1:
+            read.unread = True
+            break
+        read.calls += 1
+        found = es.details(client, repository.name, names)
+        read.facts |= found
+        read.damaged |= {name: es.FILES_MISSING for name in names if name not in found and name in broken}
+        missing += [name for name in names if name not in found and name not in broken]
+    if not capabilities_of(repository.cluster).metadata:
+        missing += [row.name for row in work.gone if es.is_exact(row.name)]
+    for name in missing:
+        if read.calls >= CALLS:
+            read.unread = True
+            break
+        read.calls += 1
+        _ask_alone(client, repository, name, read)
+    _look_at_files(client, repository, work, read)
+    return read
+
+
+def _ask_alone(client, repository: Repository, name: str, read: Read) -> None:
+    """Damaged, gone, or not understood: the last says nothing, and hides nothing else."""
+    try:
+        found = es.get(client, repository.name, name)
+    except Unusable:
+        raise
+    except Refused as error:
+        if error.passes:
+            raise
+        read.damaged[name] = es.FILES_MISSING
+    except NotElasticsearch:
+        read.odd.add(name)
+    else:
+        if found is None:
+            read.absent.add(name)
+        else:
+            read.facts[name] = found
+
+
+def _look_at_files(client, repository: Repository, work: Work, read: Read) -> None:
+    """Those whose turn it is, until enough were found whole; then the damaged ones whose entry can be read: they stay
+    damaged until their files were found whole as well."""
+    again = [row.name for row, _ in work.read if row.state == SnapshotState.DAMAGED and row.name in read.facts]
+    left = LOOKED_AT
+    for name in [*(row.name for row, _ in work.files), *again]:
+        found = read.facts.get(name)
+        if found is None or found.shards_total > SHARDS_ASKED_AGAIN or not (left or name in again):
+            continue
+        whole = read.calls < CALLS - 1 and _files_are_whole(client, repository, name, read)
+        if whole and left:
+            left -= 1
+        elif not whole and (name in again or name in read.damaged):
+            del read.facts[name]
+
+
+def _files_are_whole(client, repository: Repository, name: str, read: Read) -> bool:
+    """Whatever else than damage keeps the server from saying so proves nothing."""
+    read.calls += 1
+    try:
+        if es.progress(client, repository.name, name):
+            return True
+        # OpenSearch says so little of a shard whose file is gone; or the snapshot was deleted just now.
+        read.calls += 1
+        if es.get(client, repository.name, name):
+            read.damaged[name] = es.PART_MISSING
+    except Damaged as error:
+        read.damaged[name] = error.message
+    except GatewayError:
+        pass
+    return False

@@ -1,0 +1,121 @@
+"""Calls whose answer is lost, which arrive after the console gave them up, or never: one effect, the right verdict.
+
+The same table runs on real servers in ``tests/elasticsearch/test_servers.py``.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from backups.clusters import connection
+from backups.clusters.models import Cluster
+from backups.repositories import steps as repository_steps
+from backups.repositories.services import request_registration
+from backups.runs import advance, request_cancel
+from backups.runs.models import Run
+from backups.snapshots import cancelling, troubles
+from backups.snapshots.services import queue_snapshot
+from backups.worker.kinds import KINDS
+from tests.fakes.proxy import LATE, LOST, NEVER, Proxy
+
+NAME = "nightly-1"
+
+
+@pytest.fixture
+def proxy(fake, cluster, settings, tmp_path, monkeypatch):
+    """Between the console, which waits a second for an answer, and the fake."""
+    settings.CA_DIR = tmp_path
+    opened = connection._access
+    monkeypatch.setattr(connection, "_access", lambda *given, **more: replace(opened(*given, **more), patience=1.0))
+    with Proxy(fake.url, "") as proxy:
+        (tmp_path / "proxy.pem").write_text(proxy.ca_pem)
+        Cluster.objects.filter(pk=cluster.pk).update(addresses=[proxy.url], ca_file="proxy.pem")
+        yield proxy
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """What never arrived is not looked for any longer."""
+    for module in (repository_steps, troubles):
+        monkeypatch.setattr(module, "LOST_FOR", timedelta(0))
+
+
+def work(run: Run, until=lambda run: run.is_over) -> Run:
+    """The turns of a run, until it is where it shall be; what is late takes its time."""
+    for _ in range(2000):
+        Run.objects.filter(pk=run.pk).update(next_at=None)
+        advance(run.pk, KINDS)
+        run.refresh_from_db()
+        if until(run):
+            return run
+    raise AssertionError(f"{run} is still {run.state} at step {run.step}: {run.result}")
+
+
+def lose(proxy: Proxy, how: str, request) -> None:
+    if how == NEVER:
+        request.getfixturevalue("impatient")
+    proxy.swallow_next_write(how)
+
+
+@pytest.mark.parametrize("how", [LOST, LATE, NEVER])
+def test_a_registration(proxy, fake, cluster, cast, how, request):
+    cluster.refresh_from_db()
+    lose(proxy, how, request)
+    run = work(
+        request_registration(
+            cluster=cluster, name="weekly", location="weekly", compress=True, actor=cast["administrator"]
+        )
+    )
+
+    done = how != NEVER
+    assert (run.state, run.effect) == (("succeeded", "applied") if done else ("failed", "unknown"))
+    assert ("weekly" in fake.repositories) == done
+    assert proxy.writes.count("PUT /_snapshot/weekly") == done
+
+
+@pytest.mark.parametrize("how", [LOST, LATE, NEVER])
+def test_a_create(proxy, fake, repository, cast, how, request):
+    lose(proxy, how, request)
+    run = work(queue_snapshot(actor=cast["operator"], repository=repository, name=NAME, patterns=["events-*"]))
+
+    done = how != NEVER
+    assert (run.state, run.effect) == (("succeeded", "applied") if done else ("failed", "unknown"))
+    assert run.snapshot.state == ("verified" if done else "unknown")
+    assert fake.accepted[NAME] == len(proxy.writes) == done
+
+
+@pytest.mark.parametrize("how", [LOST, LATE, NEVER])
+def test_a_delete(proxy, fake, repository, cast, how):
+    fake.hold_snapshots()
+    run = queue_snapshot(actor=cast["operator"], repository=repository, name=NAME, patterns=["events-*"])
+    work(run, lambda run: run.progress.get("looks", 0) >= 1)
+    request_cancel(run, actor=cast["operator"])
+    proxy.swallow_next_write(how)
+    if how == NEVER:
+        work(run, lambda run: "cancel_sent" in run.result)
+        long_ago = {"cancel_at": (timezone.now() - cancelling.DELETED_WITHIN).isoformat()}
+        Run.objects.filter(pk=run.pk).update(result=run.result | long_ago)
+    work(run)
+
+    assert (run.state, run.effect, run.snapshot.state) == ("cancelled", "none", "cancelled")
+    assert NAME not in fake.repositories["nightly"].snapshots
+    assert sum(write.startswith("DELETE") for write in proxy.writes) == 1
+
+
+def test_a_delete_that_is_lost_twice_is_sent_again_after_ten_minutes_only(proxy, fake, repository, cast):
+    fake.hold_snapshots()
+    run = queue_snapshot(actor=cast["operator"], repository=repository, name=NAME, patterns=["events-*"])
+    work(run, lambda run: run.progress.get("looks", 0) >= 1)
+    request_cancel(run, actor=cast["operator"])
+    for _ in range(5):
+        proxy.swallow_next_write(NEVER)
+    work(run, lambda run: "cancel_sent" in run.result)
+    long_ago = {"cancel_at": (timezone.now() - cancelling.DELETED_WITHIN).isoformat()}
+    Run.objects.filter(pk=run.pk).update(result=run.result | long_ago)
+    looks = iter(range(20))
+    work(run, lambda run: next(looks, None) is None)
+
+    assert not run.is_over
+    assert proxy.left_to_swallow == 3
