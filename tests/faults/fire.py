@@ -79,7 +79,9 @@ class Fire:
                 if host == console.host and int(pid) in console.workers:
                     return int(pid)
             time.sleep(0.01)
-        return self.random.choice(console.workers)
+        workers: list[int] = []  # none while the queue is being replaced
+        self.wait(lambda: workers.extend(console.workers) or workers, COMPLETE_SECONDS, "no workers")
+        return self.random.choice(workers)
 
     def _console(self, host: str) -> Console:
         return Console(host, _free_port(), self.place.environ(host), self.place.home / f"{host}.log")
