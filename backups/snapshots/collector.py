@@ -95,7 +95,7 @@ def _rows(repository: Repository) -> tuple[list[Known], set[int]]:
     held = repository.snapshots.filter(state__in=HOLDS_NAME) | repository.snapshots.filter(
         state=SnapshotState.FAILED
     ).exclude(uuid="")
-    rows = list(held.order_by("pk").values_list("pk", "name", "uuid", "state"))
+    rows = list(held.order_by("pk").values_list("pk", "name", "uuid", "state", "shards_total"))
     busy = set(held.filter(run__isnull=False, run__ended_at=None).values_list("pk", flat=True))  # not before the rows
     again = held.order_by(F("read_at").asc(nulls_first=True)).values_list("pk", flat=True)[:SLICE]
     return [Known(*row, busy=row[0] in busy) for row in rows], set(again)

@@ -25,12 +25,14 @@ WHOLE = (SnapshotState.VERIFIED, SnapshotState.PARTIAL, SnapshotState.FOUND)
 
 
 class Known(NamedTuple):
-    """A row, as far as comparing needs it. ``busy``: a run of ours works on it, and it is left to that run."""
+    """A row, as far as comparing needs it. ``busy``: a run of ours works on it, and it is left to that run. ``shards``
+    is None where it was never read."""
 
     pk: int
     name: str
     uuid: str
     state: str
+    shards: int | None = 1
     busy: bool = False
 
 
@@ -46,7 +48,7 @@ class Work:
 
     @property
     def due(self) -> tuple[tuple[Known, Listed], ...]:
-        """Rows that are read, for whichever reason."""
+        """Rows that are looked at, for whichever reason."""
         return tuple(dict.fromkeys([*self.read, *self.files]))
 
 
@@ -62,7 +64,7 @@ def compare(listed: Iterable[Listed], rows: Collection[Known], again: Collection
     changed = [row for row in same.values() if _changed(row, there[row.name])]
     quiet = [row for row in same.values() if not _changed(row, there[row.name])]
     read = [*changed, *(row for row in quiet if row.pk in again)]
-    files = _in_turn([row for row in quiet if row.state in WHOLE], turn)
+    files = _in_turn([row for row in quiet if _may_be_looked_at(row)], turn)
     return Work(new, _beside(read, there), gone, _beside(files, there))
 
 
@@ -90,6 +92,10 @@ def _same(row: Known, listed: Listed) -> bool:
 
 def _changed(row: Known, listed: Listed) -> bool:
     return row.state == SnapshotState.RUNNING or listed.state == "IN_PROGRESS"
+
+
+def _may_be_looked_at(row: Known) -> bool:
+    return row.state in WHOLE and row.shards is not None and row.shards <= SHARDS_ASKED_AGAIN
 
 
 def _in_turn(rows: list[Known], turn: int) -> list[Known]:

@@ -34,8 +34,8 @@ class Read:
 def read_details(client, repository: Repository, work: Work) -> Read:
     """The details that are due, then by itself each name that was left out of the answer."""
     read = Read(odd={one.name for one in work.new if not es.is_exact(one.name)})
-    broken = {row.name for row, _ in work.due if row.state == SnapshotState.DAMAGED}
-    due = [one.name for one in work.new] + [listed.name for _, listed in work.due]
+    broken = {row.name for row, _ in work.read if row.state == SnapshotState.DAMAGED}
+    due = [one.name for one in work.new] + [listed.name for _, listed in work.read]
     missing: list[str] = []
     for names in chunks(name for name in due if es.is_exact(name)):
         if read.calls >= CALLS - 1:
@@ -80,21 +80,23 @@ def _ask_alone(client, repository: Repository, name: str, read: Read) -> None:
 def _look_at_files(client, repository: Repository, work: Work, read: Read) -> None:
     """Those whose turn it is, until enough were found whole; then the damaged ones whose entry can be read: they stay
     damaged until their files were found whole as well."""
-    again = [row.name for row, _ in work.read if row.state == SnapshotState.DAMAGED and row.name in read.facts]
     left = LOOKED_AT
-    for name in [*(row.name for row, _ in work.files), *again]:
-        found = read.facts.get(name)
-        if found is None or found.shards_total > SHARDS_ASKED_AGAIN or not (left or name in again):
-            continue
-        whole = read.calls < CALLS - 1 and _files_are_whole(client, repository, name, read)
-        if whole and left:
-            left -= 1
-        elif not whole and (name in again or name in read.damaged):
-            del read.facts[name]
+    for row, _ in work.files:
+        if left and es.is_exact(row.name) and row.name not in read.damaged:
+            left -= _files_are_whole(client, repository, row.name, read)
+    for row, _ in work.read:
+        found = read.facts.get(row.name) if row.state == SnapshotState.DAMAGED else None
+        small = found and found.shards_total <= SHARDS_ASKED_AGAIN
+        if small and not _files_are_whole(client, repository, row.name, read):
+            del read.facts[row.name]
+    for name in read.damaged:
+        read.facts.pop(name, None)
 
 
 def _files_are_whole(client, repository: Repository, name: str, read: Read) -> bool:
-    """Whatever else than damage keeps the server from saying so proves nothing."""
+    """Whatever else than damage keeps the server from saying so proves nothing, and so does a want of calls."""
+    if read.calls >= CALLS - 1:
+        return False
     read.calls += 1
     try:
         if es.progress(client, repository.name, name):

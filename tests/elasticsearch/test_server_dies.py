@@ -16,6 +16,7 @@ from deploy.sandbox.packages import Missing
 from tests.conftest_elasticsearch import not_tested
 from tests.elasticsearch.mortal import Mortal
 from tests.elasticsearch.scene import Scene
+from tests.elasticsearch.test_collector import refresh, states
 from tests.elasticsearch.test_snapshots import big_text
 
 MINUTE = 60
@@ -69,6 +70,23 @@ def test_killed_in_the_middle_of_four_runs(mortal_elasticsearch, cast):
     work(again := start("copying", small), is_over)
     assert (earlier.state, again.state) == ("succeeded", "succeeded")
     assert verify.verify().problem == ""
+
+
+def test_a_list_that_it_remembered_is_missed_when_it_is_back(mortal_elasticsearch, cast):
+    """Nobody writes there, and no run asks: the collector says it."""
+    server, scene = mortal_elasticsearch, Scene(mortal_elasticsearch)
+    repository = scene.repository(scene.cluster())
+    small = scene.index("small", 3)
+    work(queue_snapshot(actor=cast["operator"], repository=repository, name="one", patterns=[small]), is_over)
+    for file in (server.path_repo / scene.prefix).glob("index-*"):
+        file.unlink()
+    assert refresh(repository).collect_message == ""
+
+    server.kill()
+    server.start_again()
+
+    assert "has stopped using this repository" in refresh(repository).collect_message
+    assert states(repository) == {"one": "verified"}
 
 
 def _registration(scene: Scene, cluster, cast) -> Run:
