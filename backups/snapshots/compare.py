@@ -25,14 +25,14 @@ WHOLE = (SnapshotState.VERIFIED, SnapshotState.PARTIAL, SnapshotState.FOUND)
 
 
 class Known(NamedTuple):
-    """A row, as far as comparing needs it. ``busy``: a run of ours works on it, and it is left to that run. ``shards``
-    is None where it was never read."""
+    """A row, as far as comparing needs it. ``busy``: a run of ours works on it, and it is left to that run.
+    ``shards`` is None where nobody read them."""
 
     pk: int
     name: str
     uuid: str
     state: str
-    shards: int | None = 1
+    shards: int | None
     busy: bool = False
 
 

@@ -11,7 +11,7 @@ def listed(name: str, uuid: str = "u", state: str = "SUCCESS") -> Listed:
 
 
 def row(name: str, uuid: str = "u", state: str = "found", busy: bool = False, pk: int = 1) -> Known:
-    return Known(pk, name, uuid, state, busy=busy)
+    return Known(pk, name, uuid, state, 1, busy)
 
 
 @pytest.mark.parametrize(
