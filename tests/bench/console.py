@@ -4,6 +4,10 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -40,3 +44,37 @@ def start_worker() -> subprocess.Popen:
         start_new_session=True,
         preexec_fn=die_with_parent,
     )
+
+
+@contextmanager
+def console(**environ: str) -> Iterator[str]:
+    """Web and worker, as ``manage.py up`` starts them. Yields the address once it answers."""
+    from backups.worker.supervisor import die_with_parent
+    from deploy.sandbox.console import free_port
+
+    bind = f"127.0.0.1:{free_port(8100)}"
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "manage.py"), "up", "--bind", bind],
+        env=os.environ | environ,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=die_with_parent,
+    )
+    try:
+        _wait_for(f"http://{bind}/", process)
+        yield f"http://{bind}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_for(url: str, process: subprocess.Popen) -> None:
+    browser = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while True:
+        try:
+            browser.open(url, timeout=10).close()
+            return
+        except OSError as error:
+            if process.poll() is not None:
+                raise RuntimeError("The console did not start.") from error
+            time.sleep(0.1)

@@ -4,6 +4,7 @@ import statistics
 import time
 
 from tests.bench.console import set_up
+from tests.bench.history import YEARS
 from tests.bench.run import Row
 
 RUNS = 100_000
@@ -21,7 +22,7 @@ def rows() -> list[Row]:
 
     client = Client(HTTP_HOST="localhost")
     client.force_login(_viewer(User))
-    _make_runs()
+    make_runs()
     addresses = ["/runs/", "/runs/?state=failed", f"/runs/?before={RUNS // 2}", "/runs/?kind=snapshot"]
     for address in addresses:
         assert client.get(address).status_code == 200
@@ -49,12 +50,14 @@ def _viewer(user_model):
     return person
 
 
-def _make_runs() -> None:
+def make_runs() -> None:
+    """RUNS of them, over some years."""
+    from django.db.models import F
     from django.utils import timezone
 
     from backups.runs.models import Run
 
-    now = timezone.now()
+    now, step = timezone.now(), YEARS / RUNS
     states = ["succeeded"] * 18 + ["failed", "partial"]
     for start in range(0, RUNS, 5000):
         Run.objects.bulk_create(
@@ -63,9 +66,10 @@ def _make_runs() -> None:
                 key=f"bench:{number}",
                 state=states[number % 20],
                 subject=f"snapshot nightly-{number}",
-                started_at=now,
-                ended_at=now,
+                started_at=now - step * (RUNS - number),
+                ended_at=now - step * (RUNS - number - 1),
                 effect="applied",
             )
             for number in range(start, start + 5000)
         )
+    Run.objects.update(queued_at=F("started_at"))
