@@ -1,6 +1,7 @@
 """What entries are about: which page shows it, and which entries a person means who types a name."""
 
 import re
+from functools import lru_cache
 
 from django.db.models import Q
 from django.urls import reverse
@@ -35,6 +36,7 @@ NAMED = (
 TOO_MANY = 100
 
 
+@lru_cache(maxsize=10_000)  # a page of the log asks three times a row, mostly for the same few
 def url_of(object_type: str, object_id: str) -> str:
     """The page about an object; empty when there is none."""
     if object_type not in PAGES or not re.fullmatch(r"[0-9]{1,18}", object_id, re.ASCII):

@@ -5,14 +5,14 @@ from datetime import timedelta
 from backups import clock
 from backups.audit import act
 from backups.audit.models import AuditEntry
-from backups.audit.timeline import first_seq_since
+from backups.audit.timeline import first_seq_lately
 
 ONE_LOOK = timedelta(minutes=5)
 
 
 def record_view(person, target: tuple[str, str, str]) -> None:
     """One entry per person, target (type, id, name) and five minutes."""
-    lately = AuditEntry.objects.filter(seq__gte=first_seq_since(clock.now() - ONE_LOOK))
+    lately = AuditEntry.objects.filter(seq__gte=first_seq_lately(clock.now() - ONE_LOOK))
     same = lately.filter(actor=person, action="log.viewed", object_type=target[0], object_id=target[1])
     if same.exists():
         return

@@ -80,7 +80,7 @@ def distance(moment: datetime, now: datetime) -> str:
 
 def iso(moment: datetime) -> str:
     """2026-11-22T09:30:04Z"""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return moment.astimezone(UTC).isoformat()[:19] + "Z"
 
 
 def date(moment: datetime) -> str:
@@ -91,7 +91,7 @@ def date(moment: datetime) -> str:
 
 def stamp(moment: datetime) -> str:
     """22 Nov 2026 09:30:04 UTC"""
-    return f"{date(moment)} {moment.astimezone(UTC):%H:%M:%S} UTC"
+    return f"{date(moment)} {iso(moment)[11:19]} UTC"
 
 
 def short_stamp(moment: datetime, now: datetime) -> str:

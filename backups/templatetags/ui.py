@@ -16,17 +16,19 @@ fields with ``{{ form.name.as_field_group }}``, which is ``ui/field.html``.
 
 import re
 from collections import Counter
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from django import template
 from django.forms import BoundField, CheckboxInput, CheckboxSelectMultiple, DateField, Textarea
 from django.forms.renderers import TemplatesSetting
+from django.forms.utils import flatatt
 from django.forms.widgets import RadioSelect, Select
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
 
 from . import formats
 
@@ -87,13 +89,22 @@ STATES: dict[str, State] = {
     "blocked": State("fail", "ban", "Blocked"),
 }
 
+def _time(moment, text: str) -> str:
+    return f'<time datetime="{formats.iso(moment)}">{text}</time>'
+
+
+def _distance(moment, now, css: str) -> str:
+    return f'<span class="{css}">{formats.distance(moment, now)}</span>'
+
+
+# How a moment is written: style -> (moment, now) -> HTML.
 WHEN = {
-    "full": '<time datetime="{iso}">{stamp}</time><span class="sub">{distance}</span>',
-    "table": '<time datetime="{iso}">{short}</time><span class="sub hide-sm">{distance}</span>',
-    "short": '<time datetime="{iso}">{short}</time>',
-    "text": '<time datetime="{iso}">{stamp}</time>',
-    "ago": '<time datetime="{iso}">{distance}</time>',
-    "clock": '<time datetime="{iso}">{clock}</time>',
+    "full": lambda at, now: _time(at, formats.stamp(at)) + _distance(at, now, "sub"),
+    "table": lambda at, now: _time(at, formats.short_stamp(at, now)) + _distance(at, now, "sub hide-sm"),
+    "short": lambda at, now: _time(at, formats.short_stamp(at, now)),
+    "text": lambda at, now: _time(at, formats.stamp(at)),
+    "ago": lambda at, now: _time(at, formats.distance(at, now)),
+    "clock": lambda at, now: _time(at, formats.stamp(at)[-12:-4]),
 }
 
 
@@ -109,6 +120,7 @@ def state_of(name: str) -> State:
 
 
 @register.simple_tag
+@cache  # a page has a hundred of them, and the address of the sprite does not change
 def icon(name: str, css: str = "") -> str:
     """Raises LookupError for a name that is not in the sprite: it would be drawn as nothing."""
     if name not in icon_names():
@@ -122,6 +134,7 @@ def icon(name: str, css: str = "") -> str:
 
 
 @register.simple_tag
+@lru_cache(maxsize=500)
 def pill(state: str, note: str = "", size: str = "", word: str = "") -> str:
     shown = state_of(state)
     return format_html(
@@ -172,15 +185,7 @@ def log_css(level: str) -> str:
 def when(moment, style: str = "full", empty: str = "Never") -> str:
     if moment is None:
         return empty
-    now = timezone.now()
-    return format_html(
-        WHEN[style],
-        iso=formats.iso(moment),
-        stamp=formats.stamp(moment),
-        short=formats.short_stamp(moment, now),
-        clock=formats.stamp(moment)[-12:-4],
-        distance=formats.distance(moment, now),
-    )
+    return mark_safe(WHEN[style](moment, timezone.now()))  # noqa: S308 figures and names of months
 
 
 @register.simple_tag
@@ -249,3 +254,17 @@ class FieldRenderer(TemplatesSetting):
 
     field_template_name = "ui/field.html"
     bound_field_class = Field
+
+    def render(self, template_name, context, request=None) -> str:
+        if template_name == Select.template_name and (drawn := select(**context["widget"])):
+            return drawn
+        return super().render(template_name, context, request)
+
+
+def select(*, name: str, attrs: dict, optgroups: list, **_) -> str:
+    """A choice as Django's templates draw it, which include two more for each option; empty where it has groups."""
+    if any(title for title, _, _ in optgroups):
+        return ""
+    options = [(option["value"], flatatt(option["attrs"]), option["label"]) for _, (option,), _ in optgroups]
+    drawn = format_html_join("\n", '<option value="{}"{}>{}</option>', options)
+    return format_html('<select name="{}"{}>\n{}\n</select>', name, flatatt(attrs), drawn)
