@@ -11,7 +11,7 @@ from backups.access import may, role_required
 from backups.audit import chain
 from backups.audit.models import AuditEntry
 from backups.audit.verify import mac_is_right
-from backups.listing import CSV_ROWS, csv_response, paginate
+from backups.listing import CSV_ROWS, all_rows, csv_response, paginate
 
 from . import objects, services
 from .chain_state import chain_state
@@ -83,8 +83,7 @@ def exported(request, form: str) -> Iterator[AuditEntry]:
     filters = EntryFilters(request)
     words = {name: str(value) for name, value in filters.chosen.items()}
     services.record_export(request.user, target(filters.chosen), form=form, filters=words)
-    found = found_entries(request.user, filters.chosen).order_by("-seq")
-    return found[: CSV_ROWS + 1].iterator(chunk_size=2000)
+    return all_rows(found_entries(request.user, filters.chosen))
 
 
 def target(chosen: dict) -> tuple[str, str, str]:

@@ -140,6 +140,7 @@ class Snapshot(models.Model):
             models.Index(fields=["profile", "-id"], name="snapshot_of_profile"),
             models.Index(fields=["repository", "-id"], name="snapshot_of_repository"),
             models.Index(fields=["state", "-id"], name="snapshot_by_state"),
+            models.Index(fields=["name", "-id"], name="snapshot_by_name"),
         ]
 
     def __str__(self) -> str:

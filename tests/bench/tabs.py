@@ -1,7 +1,7 @@
 """What people do in ``watching``: a locustfile, for Locust's own Python.
 
-A tab is a page that stays open. Each part of it that names an interval is asked for at that rate, whatever the answers
-take, as the page's script does it: with the version that the tab has, and as the newest answer says how to go on.
+A tab is a page that stays open. Each part of it that names an interval is asked for at that rate, whatever the
+answers take, as the page's script does it: with the version that the tab has, and as the newest answer says.
 A reader opens one list after the other.
 """
 

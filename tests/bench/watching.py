@@ -15,13 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.bench.console import ROOT, console, set_up
-from tests.bench.lists import person, seed
+from tests.bench.lists import ROLES, person, seed
 from tests.bench.run import Row
 
 SECONDS, OPENED_A_SECOND, PAGES_EVERY = 120, 5, 1
 LIST_MS, FRAGMENT_MS = 200, 50
 RATE_KEPT = 0.95  # of the requests that the tabs had to send; else it was the machine that was measured
-ROLES = ("viewer", "operator", "approver", "auditor", "administrator")
 READERS = ("auditor", "administrator")
 BUSY, QUIET = 0, 30  # seconds that a run waits between its turns, of which there is one a second at most
 
@@ -98,7 +97,10 @@ def at_work(*runs) -> Iterator[None]:
     """Meanwhile a worker takes the turns of these runs, by the product's engine."""
     from backups.runs.engine import Kind, Step
 
-    stop, kind = threading.Event(), Kind("snapshot", "Snapshot", (Step("Copy", take_turn), Step("Compare", take_turn)))
+    stop, kind = (
+        threading.Event(),
+        Kind("snapshot", "Snapshot", (Step("Copy", take_turn), Step("Compare", take_turn))),
+    )
     worker = threading.Thread(target=work, args=(stop, [run.pk for run in runs], {kind.name: kind}))
     worker.start()
     try:
@@ -143,7 +145,8 @@ def load(locust: str, url: str, plan: dict, *, report: Path) -> dict:
     command = [locust, "-f", str(ROOT / "tests/bench/tabs.py"), "--headless", "--host", url, "--loglevel", "ERROR"]
     command += ["-u", str(users), "-r", str(OPENED_A_SECOND), "-t", f"{seconds}s", "--reset-stats", "--only-summary"]
     environ = os.environ | {"PLAN": json.dumps(plan), "REPORT": str(report)}
-    subprocess.run(command, env=environ, stdout=subprocess.DEVNULL, check=False)  # 1 where a request failed
+    with report.with_suffix(".log").open("w") as log:
+        subprocess.run(command, env=environ, stdout=log, stderr=log, check=False)  # it ends with 1 where one failed
     return json.loads(report.read_text())
 
 
