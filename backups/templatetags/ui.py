@@ -89,6 +89,7 @@ STATES: dict[str, State] = {
     "blocked": State("fail", "ban", "Blocked"),
 }
 
+
 def _time(moment, text: str) -> str:
     return f'<time datetime="{formats.iso(moment)}">{text}</time>'
 
