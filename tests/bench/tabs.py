@@ -10,6 +10,7 @@ import html
 import itertools
 import json
 import os
+import random
 import re
 import time
 from collections import Counter
@@ -40,6 +41,7 @@ class Tab(FastHttpUser):
 
     def on_start(self) -> None:
         self.cookie, page = next(tabs)
+        gevent.sleep(random.random())  # Locust begins all of a second at once, and they would ask together for ever
         answer = self.client.get(page, headers={"Cookie": self.cookie}, name="page")
         now = time.monotonic()
         self.parts = [(now + every, every, url) for url, every in polled_parts(answer.text)]
