@@ -13,7 +13,7 @@ SYSTEM = "system"
 
 
 class RunFilters(Filters):
-    """``q`` finds by the beginning of the subject, which is what an index can answer."""
+    """``q`` finds by the beginning of the subject. One that is rare is looked for in every run, newest first."""
 
     q = forms.CharField(label="Subject begins with", max_length=100)
     kind = forms.ChoiceField(

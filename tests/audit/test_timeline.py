@@ -8,7 +8,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from backups.audit.models import AuditEntry
-from backups.audit.timeline import first_seq_since
+from backups.audit.timeline import first_seq_lately, first_seq_since
 from tests.audit.conftest import without_triggers
 
 pytestmark = [pytest.mark.django_db, pytest.mark.db]
@@ -37,6 +37,7 @@ def test_it_is_what_a_look_at_every_entry_would_find(moments, minutes):
     expected = next((seq for seq, moment in enumerate(moments, start=1) if moment >= asked), len(moments) + 1)
 
     assert first_seq_since(asked) == expected
+    assert first_seq_lately(asked) == expected
 
 
 def test_the_ends_of_the_calendar(moments):
@@ -46,6 +47,7 @@ def test_the_ends_of_the_calendar(moments):
 
 def test_an_empty_log(db):
     assert first_seq_since(START) == 1
+    assert first_seq_lately(START) == 1
 
 
 def test_a_hole_in_a_broken_log_leads_nobody_astray(moments):

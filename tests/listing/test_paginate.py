@@ -2,7 +2,8 @@ import pytest
 from django.contrib.auth.models import Group
 from django.test import RequestFactory
 
-from backups.listing import SIZES, paginate
+from backups import listing
+from backups.listing import SIZES, all_rows, paginate
 
 # Any table will do; this one is at the bottom of the stairs.
 pytestmark = pytest.mark.django_db
@@ -102,3 +103,17 @@ def test_a_size_that_is_not_offered_is_ignored(page):
 def test_a_page_costs_one_query(page, django_assert_num_queries, rows):
     with django_assert_num_queries(1):
         page(before=rows[10])
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 60, 61])
+def test_a_download_has_every_row_newest_first_however_many_are_read_at_once(rows, monkeypatch, at_once):
+    monkeypatch.setattr(listing, "AT_ONCE", at_once)
+    found = all_rows(Group.objects.filter(name__startswith="row "))
+
+    assert next(found).pk == rows[0]
+    Group.objects.create(name="row that came meanwhile")
+    assert [row.pk for row in found] == rows[1:]
+
+
+def test_a_download_of_nothing_is_empty(db):
+    assert list(all_rows(Group.objects.filter(name="nobody"))) == []

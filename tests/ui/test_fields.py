@@ -1,6 +1,8 @@
 import pytest
 from django import forms
+from django.forms.renderers import TemplatesSetting
 from django.template.loader import render_to_string
+from django.test.html import parse_html
 
 
 class Example(forms.Form):
@@ -63,3 +65,21 @@ def test_the_summary_links_to_the_fields(sent):
 
 def test_a_form_without_errors_has_no_summary():
     assert render_to_string("ui/error_summary.html", {"form": Example()}).strip() == ""
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        [("", "Any"), ("a", 'A "quoted" <b>'), ("b&c", "B")],
+        [(1, "One"), (2, "Two")],
+        [],
+        [("", "Any"), ("Group", [("a", "A"), ("b", "B")])],
+    ],
+)
+@pytest.mark.parametrize("chosen", [None, "a", "b&c", 2])
+def test_a_choice_is_drawn_as_django_draws_it(choices, chosen):
+    widget = forms.Select({"class": "select", "aria-label": "<Kind>", "required": True}, choices=choices)
+
+    ours = widget.render("kind", chosen)
+
+    assert parse_html(ours) == parse_html(widget.render("kind", chosen, renderer=TemplatesSetting()))
