@@ -24,6 +24,7 @@ SHOWN = 10
 ROWS = 50
 LANE = 14
 ACTIVITY, LOOKED_THROUGH = 5, 100
+TOLD = ("at", "action", "outcome", "actor_name", "object_name")
 # Everybody comes and goes: what they did is the activity.
 COMING_AND_GOING = ("person.signed_in", "person.signed_out", "step_up.passed", "session.expired", "log.viewed")
 FAILED = (RunState.FAILED, RunState.PARTIAL)
@@ -99,7 +100,8 @@ class Overview:
     def activity(self) -> list[AuditEntry]:
         """The newest entries about what was done, of those that this person may see and of the last LOOKED_THROUGH:
         who looks further back opens the log."""
-        entries = AuditEntry.objects.visible_to(self.user).order_by("-seq")[:LOOKED_THROUGH]
+        entries = AuditEntry.objects.visible_to(self.user).only(*TOLD)
+        entries = entries.order_by("-seq")[:LOOKED_THROUGH]
         return [entry for entry in entries if entry.action not in COMING_AND_GOING][:ACTIVITY]
 
     @property

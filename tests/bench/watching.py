@@ -125,8 +125,10 @@ def work(stop: threading.Event, runs: list[int], kinds: dict) -> None:
 
 
 def take_turn(turn):
-    from backups.runs.engine import Stay
+    from backups.runs.engine import Done, Stay
 
+    if turn.cancel_requested:
+        return Done("cancelled")
     done = turn.run.lines
     since = turn.moment("since") or turn.began_at
     turn.remember(since=since)
