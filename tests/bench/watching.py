@@ -94,20 +94,22 @@ def address_of(page) -> str:
 
 @contextmanager
 def at_work(*runs) -> Iterator[None]:
-    """Meanwhile a worker takes the turns of these runs, by the product's engine."""
-    from backups.runs.engine import Kind, Step
+    """Meanwhile a worker takes the turns of these runs, by the product's engine. At the end they are cancelled."""
+    from backups.runs.engine import Kind, Step, advance
+    from backups.runs.services import request_cancel
 
-    stop, kind = (
-        threading.Event(),
-        Kind("snapshot", "Snapshot", (Step("Copy", take_turn), Step("Compare", take_turn))),
-    )
-    worker = threading.Thread(target=work, args=(stop, [run.pk for run in runs], {kind.name: kind}))
+    kinds = {"snapshot": Kind("snapshot", "Snapshot", (Step("Copy", take_turn), Step("Compare", take_turn)))}
+    stop = threading.Event()
+    worker = threading.Thread(target=work, args=(stop, [run.pk for run in runs], kinds))
     worker.start()
     try:
         yield
     finally:
         stop.set()
         worker.join()
+        for run in runs:
+            request_cancel(run, actor=person("bench-administrator", "administrator"))
+            advance(run.pk, kinds)
 
 
 def work(stop: threading.Event, runs: list[int], kinds: dict) -> None:
