@@ -24,6 +24,8 @@ SHOWN = 10
 ROWS = 50
 LANE = 14
 ACTIVITY, LOOKED_THROUGH = 5, 100
+# What is read of a run at work, and of an entry: the rest may be long.
+WATCHED = ("kind", "state", "subject", "version", "progress", "started_at", "actor__name", "actor__username")
 TOLD = ("at", "action", "outcome", "actor_name", "object_name")
 # Everybody comes and goes: what they did is the activity.
 COMING_AND_GOING = ("person.signed_in", "person.signed_out", "step_up.passed", "session.expired", "log.viewed")
@@ -55,15 +57,18 @@ class Overview:
 
     @cached_property
     def running(self) -> list[Run]:
-        return _with_words(Run.objects.history().active().select_related("actor").order_by("pk")[:SHOWN])
+        active = Run.objects.history().active().select_related("actor").only(*WATCHED)
+        return _with_words(active.order_by("pk")[:SHOWN])
 
     @cached_property
     def failed(self) -> list[Run]:
         """What failed or ended partial lately and was not made good since, newest first."""
+        if not self.ended["failed"]:
+            return []
         # Said by what it is not: SQLite would else collect every failed run of all times by its state.
         ended = self._ended().exclude(state__in=[state for state in TERMINAL if state not in FAILED])
         ended = ended.filter(Q(effect=Effect.UNKNOWN) | ~_made_good())
-        return _with_words(ended.select_related("actor").order_by("-ended_at")[:SHOWN])
+        return list(ended.only("subject", "state", "effect", "error").order_by("-ended_at")[:SHOWN])
 
     @cached_property
     def ended(self) -> dict[str, int]:
@@ -119,7 +124,7 @@ class Overview:
     @cached_property
     def last_good(self) -> Snapshot | None:
         """The newest verified snapshot, with or without a profile."""
-        return Snapshot.objects.filter(state=SnapshotState.VERIFIED).order_by("-pk").first()
+        return Snapshot.objects.filter(state=SnapshotState.VERIFIED).only("started_at").order_by("-pk").first()
 
     @property
     def unprotected(self) -> list[SnapshotProfile]:
