@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('backups', '0003_history'),
+        ('backups', '0004_losses'),
     ]
 
     operations = [
