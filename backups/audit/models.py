@@ -75,7 +75,16 @@ class AuditEntry(models.Model):
     @property
     def sentence(self) -> str:
         """What happened, as plain text."""
-        return self.pattern.format(actor=self.actor_name, object=self.object_name)
+        return self.pattern.format(**self.names)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What the sentence is filled with; the name that it begins with has a capital letter."""
+        names = {"actor": self.actor_name, "object": self.object_name}
+        for name, text in names.items():
+            if self.pattern.startswith(f"{{{name}}}"):
+                names[name] = text[:1].upper() + text[1:]
+        return names
 
 
 class AuditHead(models.Model):

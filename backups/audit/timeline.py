@@ -6,6 +6,7 @@ There is no index on ``at``. A search by primary key takes some twenty look-ups 
 from datetime import datetime, timedelta
 
 from backups import clock
+from backups.templatetags.formats import distance
 
 from .models import AuditEntry, AuditHead
 
@@ -17,6 +18,14 @@ def is_fresh(moment: datetime, limit: timedelta, *, skew: timedelta = NO_TIME) -
     differ: ``skew``) is never fresh: a clock was wrong, or somebody made it up."""
     now = clock.now()
     return now - limit <= moment <= now + skew
+
+
+def changed_meanwhile(target, *actions: str) -> str:
+    """What a person is told whose form is older than a change of ``target`` that one of these actions made."""
+    entries = AuditEntry.objects.filter(object_type=target._meta.model_name, object_id=str(target.pk))
+    at = entries.filter(action__in=actions).order_by("-seq").values_list("at", flat=True).first()
+    ago = f" {distance(at, clock.now())}".replace(" now", " just now") if at else ""
+    return f"Someone else changed it{ago}. Reload to see their change. Your text is kept below."
 
 
 def first_seq_since(moment: datetime) -> int:

@@ -8,6 +8,7 @@ from backups.access import Denied, may
 from backups.access.secrets import seal
 from backups.audit import act
 from backups.audit.acts import Act
+from backups.audit.timeline import changed_meanwhile
 from backups.gateways.elasticsearch.addresses import BadAddress
 from backups.runs.models import Run
 from backups.runs.services import queue_check
@@ -18,7 +19,7 @@ from .models import Cluster, ClusterCredential, ClusterState, Purpose
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
-STALE = "Someone else changed it. Reload to see their change. Your text is kept below."
+CHANGES = ("cluster.changed", "credential.saved", "credential.promoted")
 
 NOTHING_KNOWN = {"product": "", "version": "", "uuid": "", "cluster_name": "", "health": {}, "nodes": []}
 
@@ -154,7 +155,7 @@ def _add(a: Act, values: dict, credentials: dict) -> Cluster:
 def _change(a: Act, cluster: Cluster, values: dict, credentials: dict, seen: str) -> Cluster:
     stored = Cluster.objects.select_for_update().get(pk=cluster.pk)
     if seen and seen != stored.digest:
-        raise ClusterError(STALE)
+        raise ClusterError(changed_meanwhile(stored, *CHANGES))
     change = {
         key: {"before": getattr(stored, key), "after": value}
         for key, value in values.items()

@@ -113,8 +113,8 @@ class Reading:
         """What happened, with links to who and what."""
         return format_html(
             self.entry.pattern,
-            actor=linked(self.entry.actor_name, self.actor_url),
-            object=linked(self.entry.object_name, self.object_url),
+            actor=linked(self.entry.names["actor"], self.actor_url),
+            object=linked(self.entry.names["object"], self.object_url),
         )
 
     @property

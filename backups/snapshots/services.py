@@ -8,6 +8,7 @@ from django.utils import timezone
 from backups.access import Denied, may
 from backups.audit import act
 from backups.audit.acts import Act
+from backups.audit.timeline import changed_meanwhile
 from backups.clusters import leases
 from backups.clusters.models import Purpose
 from backups.gateways.elasticsearch import datemath
@@ -115,7 +116,7 @@ def save_profile(*, actor, profile: SnapshotProfile, seen: str = "", reason: str
     _refuse_readonly(profile.repository)
     stored = SnapshotProfile.objects.get(pk=profile.pk) if profile.pk else None
     if stored and stored.digest != seen:
-        raise SnapshotError("Someone else changed it. Reload to see their change. Your text is kept below.")
+        raise SnapshotError(changed_meanwhile(stored, "profile.changed"))
     before = _shown(stored) if stored else {}
     after = _shown(profile)
     changed = {key: value for key, value in after.items() if before.get(key) != value}

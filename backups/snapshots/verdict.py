@@ -13,6 +13,10 @@ from backups.gateways.elasticsearch.snapshots import SnapshotFacts
 from .models import Counted, SnapshotIndex, SnapshotState
 
 
+PARTIAL_TODO = "Indices without a missing shard can be restored from it. Mend the cause, then start another snapshot."
+FAILED_TODO = "Earlier snapshots stay as they are. Mend the cause, then start another snapshot."
+
+
 @dataclass(frozen=True)
 class Verdict:
     """``state`` is ours; ``sentence`` says it to a person; ``problems`` name shards and indices."""
@@ -36,9 +40,10 @@ def judge(found: SnapshotFacts, wanted: Collection[str]) -> Verdict:
         )
     if found.state in ("SUCCESS", "PARTIAL") and found.shards_successful:
         safe = f"{found.shards_successful} of {found.shards_total} shards are complete"
-        return Verdict(SnapshotState.PARTIAL, f"Partial: {safe}. {_first(problems)}", tuple(problems))
+        reason = _first(problems) or "The cluster does not say why."
+        return Verdict(SnapshotState.PARTIAL, f"Partial: {safe}. {reason} {PARTIAL_TODO}", tuple(problems))
     reason = _first(problems) or "The cluster gave no reason."
-    return Verdict(SnapshotState.FAILED, f"The snapshot failed. {reason}", tuple(problems))
+    return Verdict(SnapshotState.FAILED, f"The snapshot failed. {reason} {FAILED_TODO}", tuple(problems))
 
 
 def counted(before: SnapshotIndex, after: IndexFacts | None) -> str:

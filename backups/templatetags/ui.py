@@ -177,6 +177,12 @@ def lane_words(states: list[str]) -> str:
 
 
 @register.filter
+def setting(value) -> str:
+    """A setting of a server: yes or no as people write it, whether it came as JSON or as text."""
+    return {"true": "Yes", "false": "No"}.get(str(value).lower(), str(value))
+
+
+@register.filter
 def log_css(level: str) -> str:
     """The colour class of a level in a log."""
     return {"done": "lo", "warning": "lw", "error": "le"}.get(str(level), "lv")

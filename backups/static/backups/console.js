@@ -131,9 +131,11 @@
   };
 
   // ---- clicks ----
+  // What data-copy names; without a name, the text of the details that the button stands in.
   const copy = async (button) => {
     const label = button.lastChild, text = label.textContent;
-    const done = await navigator.clipboard.writeText($(button.dataset.copy).innerText)
+    const source = button.dataset.copy ? $(button.dataset.copy) : $("pre", button.closest("details"));
+    const done = await navigator.clipboard.writeText(source.innerText)
       .then(() => "Copied", () => "Not allowed here");
     $("#announce").textContent = label.textContent = done;
     setTimeout(() => { label.textContent = text; }, 2000);
