@@ -24,6 +24,7 @@ def people(request):
     context = {
         "page": paginate(request, found_people(filters.chosen).prefetch_related("groups")),
         "filters": filters,
+        "there": User.objects.count,
         "matrix": matrix(),
         "roles": ROLES,
         "active": active.count(),

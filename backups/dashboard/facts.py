@@ -61,6 +61,11 @@ class Overview:
         return _with_words(active.order_by("pk")[:SHOWN])
 
     @cached_property
+    def last_ended(self) -> Run | None:
+        """What ran last, for when nothing runs."""
+        return Run.objects.history().filter(ended_at__isnull=False).order_by("-ended_at").first()
+
+    @cached_property
     def failed(self) -> list[Run]:
         """What failed or ended partial lately and was not made good since, newest first."""
         if not self.ended["failed"]:

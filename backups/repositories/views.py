@@ -26,6 +26,7 @@ def repository_list(request):
         "page": paginate(request, rows.filter(**chosen)),
         "filters": filters,
         "any": Repository.objects.exists(),
+        "there": Repository.objects.count,
         "any_cluster": Cluster.objects.exists(),
         "may_manage": may(request.user, "repository.manage"),
     }

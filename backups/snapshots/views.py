@@ -28,13 +28,8 @@ def snapshot_list(request):
     if prefix := chosen.pop("q", ""):
         rows = rows.filter(name__startswith=prefix)
     page = paginate(request, rows.filter(**chosen).with_index_count())
-    any_profile = SnapshotProfile.objects.exists()
-    return render(
-        request,
-        "backups/snapshots/list.html",
-        {"page": page, "filters": filters, "any_profile": any_profile, "filtered": bool(filters.chosen)}
-        | _refreshed(page),
-    )
+    context = {"page": page, "filters": filters, "filtered": bool(filters.chosen), "there": Snapshot.objects.count}
+    return render(request, "backups/snapshots/list.html", context | _refreshed(page))
 
 
 def _refreshed(page) -> dict:

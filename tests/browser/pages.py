@@ -7,34 +7,64 @@ PAGES: dict[str, tuple[str, str]] = {
     "runs": ("operator", "/runs/"),
     "run": ("operator", "/runs/{run}/"),
     "run-failed": ("operator", "/runs/{failed_run}/"),
+    "run-running": ("operator", "/runs/{running_run}/"),
+    "run-partial": ("operator", "/runs/{partial_run}/"),
+    "runs-nothing": ("operator", "/runs/?q=nothing&state=failed"),
     "snapshots": ("operator", "/snapshots/"),
+    "snapshots-nothing": ("operator", "/snapshots/?q=nothing"),
     "snapshot": ("operator", "/snapshots/{snapshot}/"),
+    "snapshot-running": ("operator", "/snapshots/{running_snapshot}/"),
+    "snapshot-partial": ("operator", "/snapshots/{partial_snapshot}/"),
+    "snapshot-damaged": ("operator", "/snapshots/{damaged_snapshot}/"),
     "snapshot-start": ("operator", "/snapshots/start/"),
     "snapshot-start-profile": ("operator", "/snapshots/start/?profile={profile}"),
     "profiles": ("administrator", "/snapshots/profiles/"),
     "profile": ("administrator", "/snapshots/profiles/{profile}/"),
+    "profile-empty": ("administrator", "/snapshots/profiles/{empty_profile}/"),
     "profile-add": ("administrator", "/snapshots/profiles/add/"),
     "profile-change": ("administrator", "/snapshots/profiles/{profile}/change/"),
     "clusters": ("administrator", "/clusters/"),
     "cluster": ("administrator", "/clusters/{cluster}/"),
+    "cluster-away": ("administrator", "/clusters/{cluster_away}/"),
     "cluster-add": ("administrator", "/clusters/add/"),
     "cluster-edit": ("administrator", "/clusters/{cluster}/edit/"),
     "repositories": ("administrator", "/repositories/"),
+    "repositories-nothing": ("administrator", "/repositories/?q=nothing"),
     "repository": ("administrator", "/repositories/{repository}/"),
     "repository-register": ("administrator", "/repositories/register/"),
     "people": ("administrator", "/people/"),
+    "people-nothing": ("administrator", "/people/?q=nothing"),
     "person": ("administrator", "/people/{person}/"),
     "person-add": ("administrator", "/people/add/"),
     "person-roles": ("administrator", "/people/{person}/roles/"),
     "person-password": ("administrator", "/people/{person}/one-time-password/"),
     "person-deactivate": ("administrator", "/people/{person}/deactivate/"),
     "audit": ("auditor", "/audit/"),
+    "audit-nothing": ("auditor", "/audit/?q=nothing"),
     "entry": ("auditor", "/audit/1/"),
     "profile-own": ("operator", "/account/"),
     "password": ("operator", "/account/password/"),
     "step-up": ("administrator", "/step-up/"),
     "not-allowed": ("viewer", "/people/"),
     "not-found": ("viewer", "/nothing/here/"),
+}
+
+# A new console, and what each role finds there.
+EMPTY: dict[str, tuple[str, str]] = {
+    f"empty-{name}-{who}": (who, path)
+    for who in ("viewer", "operator", "administrator")
+    for name, path in {
+        "dashboard": "/",
+        "runs": "/runs/",
+        "snapshots": "/snapshots/",
+        "profiles": "/snapshots/profiles/",
+        "clusters": "/clusters/",
+        "repositories": "/repositories/",
+    }.items()
+} | {
+    "empty-snapshot-start": ("operator", "/snapshots/start/"),
+    "empty-profile-add": ("administrator", "/snapshots/profiles/add/"),
+    "empty-repository-register": ("administrator", "/repositories/register/"),
 }
 
 # The six that are looked at on a phone in the dark.

@@ -1,60 +1,171 @@
 """A console with something on every page: made by its own processes, read from its own database."""
 
+import json
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 from tests.browser.console import ROOT, Console
 from tests.fakes.elasticsearch import FakeElasticsearch
 
-SCRIPT = """
+# One process of the console plays the pieces that come in, a line each; what a piece shows goes back.
+STAGE = """
+import json, sys, time
+from datetime import timedelta
+from django.db.models import F
 from backups.access.models import User
 from backups.clusters.models import Cluster
+from backups.clusters.services import save_cluster
+from backups.repositories.models import Repository
 from backups.repositories.services import request_registration
-from backups.runs.models import Run
-from backups.snapshots.models import SnapshotProfile
+from backups.runs.models import Run, RunLogLine, RunStep
+from backups.snapshots.models import Snapshot, SnapshotProfile
 from backups.snapshots.services import queue_snapshot, save_profile
-import time
-def done(run):
+def until(seen):
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        run.refresh_from_db()
-        if run.is_over:
-            return run
-        time.sleep(0.1)
-    raise SystemExit(f"{run} is still {run.state}")
+        if found := seen():
+            return found
+        time.sleep(0.05)
+    raise SystemExit("it did not come so far")
+def done(run):
+    until(lambda: Run.objects.get(pk=run.pk).is_over)
+    return Run.objects.get(pk=run.pk)
+def show(**found):
+    print(json.dumps(found), flush=True)
 admin, operator = User.objects.get(username="administrator"), User.objects.get(username="operator")
-cluster = Cluster.objects.get(name="soc-lab")
-end = time.monotonic() + 30
-while cluster.state != "good" and time.monotonic() < end:
-    time.sleep(0.1); cluster.refresh_from_db()
-place = "/srv/backups/nightly"
-run = request_registration(cluster=cluster, name="nightly", location=place, compress=True, actor=admin)
-assert done(run).state == "succeeded", run.error
-repository = cluster.repositories.get(name="nightly")
-profile = save_profile(actor=admin, profile=SnapshotProfile(
-    cluster=cluster, repository=repository, name="SOC indices", patterns=["events-*", "alerts-*"]))
-good = done(queue_snapshot(actor=operator, repository=repository, profile=profile, name="soc-2026.11.22",
-    patterns=profile.patterns, reason="Before the upgrade of the sensors"))
-assert good.state == "succeeded", good.error
-bad = done(queue_snapshot(actor=operator, repository=repository, name="typo", patterns=["evnts-*"]))
-print("SCENE", cluster.pk, repository.pk, profile.pk, good.pk, good.snapshot.pk, bad.pk, operator.pk)
+for line in sys.stdin:
+    piece = json.loads(line)
+    given = piece["given"]
+    exec(piece["script"], globals())
+"""
+PLACES = """
+for name, (url, everyday, restricted) in given["clusters"].items():
+    save_cluster(name=name, addresses=[url], ca_file="", actor=admin,
+        credentials={"everyday": everyday, "restricted": restricted})
+for name in given["clusters"]:
+    until(lambda: Cluster.objects.get(name=name).state == "good")
+cluster, place = Cluster.objects.get(name="soc-prod"), "/srv/backups/nightly"
+registered = done(request_registration(cluster=cluster, name="nightly", location=place, compress=True, actor=admin))
+assert registered.state == "succeeded", registered.error
+nightly = cluster.repositories.get(name="nightly")
+def profile(name, patterns, template):
+    return save_profile(actor=admin, profile=SnapshotProfile(
+        cluster=cluster, repository=nightly, name=name, patterns=patterns, name_template=template))
+soc = profile("SOC indices", ["events-*", "alerts-*"], "<soc-{now/d}>")
+cases = profile("Cases", ["cases"], "<cases-{now/d}>")
+show(cluster=cluster.pk, cluster_away=Cluster.objects.get(name="ot-sensors").pk, repository=nightly.pk, profile=soc.pk,
+    empty_profile=profile("Audit trail", ["audit-*"], "<audit-{now/M}>").pk, person=operator.pk)
+"""
+OF_THE_PROFILE = """
+of = soc if given["name"].startswith("soc") else cases
+run = done(queue_snapshot(actor=operator, repository=nightly, profile=of, name=given["name"], patterns=of.patterns,
+    reason=given["reason"]))
+show(run=run.pk, snapshot=run.snapshot.pk, state=run.state, error=run.error)
+"""
+FAILED = """
+bad = done(queue_snapshot(actor=operator, repository=nightly, name="before-upgrade", patterns=["evnts-*"],
+    reason="Before the upgrade of the sensors"))
+show(failed_run=bad.pk)
+"""
+RUNNING = """
+run = queue_snapshot(actor=operator, repository=nightly, profile=soc, name=given["name"], patterns=soc.patterns)
+until(lambda: Run.objects.get(pk=run.pk).measured)
+show(running_run=run.pk, running_snapshot=run.snapshot.pk)
+"""
+DAMAGED = """
+nightly.__class__.objects.filter(pk=nightly.pk).update(collect_at=None)
+damaged = until(lambda: Snapshot.objects.filter(name="soc-2025-archive", state="damaged").first())
+show(damaged_snapshot=damaged.pk)
+"""
+AWAY = """
+Cluster.objects.filter(name="ot-sensors").update(collect_at=None)
+until(lambda: Cluster.objects.get(name="ot-sensors").failing_since)
+show()
+"""
+# A run of today is made one of some hours ago, its four steps taking as long as they would with so much data.
+BACK = """
+back = timedelta(hours=given["hours"])
+started = Run.objects.get(pk=given["run"]).started_at - back
+ends = [started + timedelta(seconds=seconds) for seconds in (0, 3, 5, given["took"] - 4, given["took"])]
+for number, step in enumerate(RunStep.objects.filter(run=given["run"]).order_by("pk")):
+    RunStep.objects.filter(pk=step.pk).update(started_at=ends[number], ended_at=ends[number + 1])
+Run.objects.filter(pk=given["run"]).update(queued_at=F("queued_at") - back, started_at=started, ended_at=ends[-1])
+for line in RunLogLine.objects.filter(run=given["run"]):
+    RunLogLine.objects.filter(pk=line.pk).update(at=ends[min(line.number, 4)])
+show()
 """
 
 
-def make(console: Console, fake: FakeElasticsearch) -> dict[str, int]:
-    """Fill the console from the fake cluster; returns the keys of what the pages are about."""
-    for number in range(1, 9):
-        fake.add_index(f"events-2026.11.{14 + number}", 4_000 + 531 * number, primaries=2)
-    fake.add_index("alerts-2026.11", 912)
-    console.connect("soc-lab", fake)
-    command = [sys.executable, str(ROOT / "manage.py"), "shell", "--no-imports", "-c", SCRIPT]
-    done = subprocess.run(command, env=console.environ, capture_output=True, text=True, cwd=ROOT)
-    assert "SCENE" in done.stdout, done.stdout + done.stderr
-    keys = done.stdout.split("SCENE")[1].split()
-    return dict(
-        zip(
-            ("cluster", "repository", "profile", "run", "snapshot", "failed_run", "person"),
-            map(int, keys),
-            strict=True,
-        )
-    )
+def make(console: Console, fake: FakeElasticsearch, *, days: int = 0) -> dict[str, int]:
+    """Fill the console from the fake cluster; returns the keys of what the pages are about. ``days``: as many more
+    with snapshots before yesterday."""
+    furnish(fake)
+    away = FakeElasticsearch().start()
+    away.name, away.node_name = "ot-sensors", "ot-node-01"
+    clusters = {"soc-prod": fake, "ot-sensors": away}
+    with stage(console) as play:
+        keys = play(PLACES, clusters={n: (each.url, each.everyday, each.restricted) for n, each in clusters.items()})
+        away.stop()
+        play(AWAY)
+        for ago in range(days + 1, 1, -1):
+            snapshot(play, fake, f"soc-{day(ago)}", hours=24 * ago)
+            snapshot(play, fake, f"cases-{day(ago)}", hours=24 * ago - 1, took=48)
+        fake.make_partial(f"events-{day(1)}", 1, "IndexShardSnapshotFailedException[no space left on device]")
+        partial = snapshot(play, fake, f"soc-{day(1)}", hours=24)
+        fake.snapshots_are(outcome="SUCCESS", failures=[])
+        good = snapshot(play, fake, f"soc-{day(0)}", hours=2, reason="Before the upgrade of the sensors")
+        assert (partial["state"], good["state"]) == ("partial", "succeeded"), (partial, good)
+        keys |= {"partial_run": partial["run"], "partial_snapshot": partial["snapshot"]}
+        keys |= {"run": good["run"], "snapshot": good["snapshot"]} | play(FAILED)
+        fake.add_snapshot("nightly", "soc-2025-archive", (f"events-{day(7)}",))
+        fake.damaged.add("soc-2025-archive")
+        keys |= play(DAMAGED)
+        fake.snapshots_are(started=time.time(), ended=0.0, held=True, copied=11)
+        return keys | play(RUNNING, name=f"soc-{day(0)}-noon")
+
+
+def snapshot(play, fake: FakeElasticsearch, name: str, *, hours: int, took: int = 1214, reason: str = "") -> dict:
+    """One of some hours ago."""
+    began = time.time() - 3600 * hours
+    fake.snapshots_are(started=began, ended=began + took)
+    made = play(OF_THE_PROFILE, name=name, reason=reason)
+    play(BACK, run=made["run"], hours=hours, took=took)
+    return made
+
+
+def furnish(fake: FakeElasticsearch) -> None:
+    """A week of events and what else a server of this kind has, with names that people would give."""
+    fake.name, fake.node_name = "soc-prod", "es-data-01"
+    fake.snapshots_are(shard_bytes=31_418_022)
+    for ago in range(8):
+        documents = 184_000 + 3_331 * (8 - ago) % 7_919
+        fake.add_index(f"events-{day(ago)}", documents, primaries=2, bytes_each=611)
+    fake.add_index(f"alerts-{day(0)[:7]}", 2_912, bytes_each=1_904)
+    fake.add_index("cases", 418, bytes_each=5_312)
+
+
+def day(ago: int) -> str:
+    return f"{datetime.now(UTC) - timedelta(days=ago):%Y.%m.%d}"
+
+
+@contextmanager
+def stage(console: Console) -> Iterator:
+    """``play(script, **given)`` plays a piece in one process of the console, and gives back what it shows."""
+    command = [sys.executable, str(ROOT / "manage.py"), "shell", "--no-imports", "-c", STAGE]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, env=console.environ, cwd=ROOT, **pipes) as process:
+
+        def play(script: str, **given) -> dict:
+            process.stdin.write(json.dumps({"script": script, "given": given}) + "\n")
+            process.stdin.flush()
+            shown = process.stdout.readline()
+            if not shown.startswith("{"):
+                process.stdin.close()
+                raise AssertionError(shown + process.stdout.read())
+            return json.loads(shown)
+
+        yield play

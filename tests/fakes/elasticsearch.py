@@ -114,6 +114,10 @@ class FakeElasticsearch:
     def snapshots_take(self, seconds: float) -> None:
         self._next_snapshot = {**self._next_snapshot, "seconds": seconds}
 
+    def snapshots_are(self, **facts) -> None:
+        """More about new snapshots: any field of ``Snapshot``."""
+        self._next_snapshot = {**self._next_snapshot, **facts}
+
     def hold_snapshots(self) -> None:
         """New snapshots run until ``release``."""
         self._next_snapshot = {**self._next_snapshot, "held": True}

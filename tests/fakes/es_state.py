@@ -117,6 +117,9 @@ class Snapshot:
     uuid: str = field(default_factory=uuid)
     started: float = field(default_factory=time.time)
     ended: float = 0.0
+    shard_bytes: int = 1000
+    copied: int = 0
+    """How many shards are done while it runs."""
     lingers: int = 0
     """After a delete: how many reads still see it."""
     deleted: bool = False
@@ -214,16 +217,17 @@ class Snapshot:
         return {"stage": "DONE", "stats": self._stats()}
 
     def _shards_stats(self, total: int, failed: int) -> dict:
-        started = total if self.running else 0
+        started = max(0, total - self.copied) if self.running else 0
         failed = 0 if self.running else failed
         counts = {"initializing": 0, "started": started, "finalizing": 0}
         return counts | {"done": total - started - failed, "failed": failed, "total": total}
 
     def _stats(self) -> dict:
-        whole = {"file_count": 4 * self.shards, "size_in_bytes": 1000 * self.shards}
+        whole = {"file_count": 4 * self.shards, "size_in_bytes": self.shard_bytes * self.shards}
         stats = {"incremental": whole}
         if self.running:
-            stats["processed"] = {"file_count": self.shards, "size_in_bytes": 250 * self.shards}
+            done = self.shard_bytes * self.copied or self.shard_bytes * self.shards // 4
+            stats["processed"] = {"file_count": self.shards, "size_in_bytes": done}
         times = {"start_time_in_millis": int(self.started * 1000), "time_in_millis": 0}
         return stats | {"total": whole} | times
 

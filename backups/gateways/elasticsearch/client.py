@@ -12,7 +12,7 @@ from elasticsearch import Elasticsearch
 from .addresses import check_shape
 from .answers import judge, lost, unreadable
 from .call import Call
-from .errors import Answered, GatewayError, Untrusted
+from .errors import Answered, GatewayError, Unreachable, Untrusted
 from .guard import guarded_node
 
 READ_RETRIES = 2
@@ -100,9 +100,17 @@ class Client:
 
     def _no_answer(self, call: Call, error: TransportError) -> GatewayError:
         if isinstance(error.__cause__, GatewayError):
-            return error.__cause__
+            return self._of_all(error.__cause__, error)
         seconds = min(call.timeout, self.access.patience) if isinstance(error, ConnectionTimeout) else None
         return lost(call, self._where, seconds, str(error.__cause__ or error))
+
+    def _of_all(self, last: GatewayError, error: TransportError) -> GatewayError:
+        """The last failure, with how many of several addresses gave no answer."""
+        addresses, tried = len(self.access.addresses), {str(each.__cause__) for each in (*error.errors, error)}
+        if addresses == 1 or not isinstance(last, Unreachable):
+            return last
+        message = f"No answer from {len(tried)} of {addresses} addresses. {last.message}"
+        return Unreachable(message, last.detail)
 
 
 def _without_secrets(error: Answered, access: Access) -> Answered:

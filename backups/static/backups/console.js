@@ -36,6 +36,15 @@
     if (document.hidden || paused || Date.now() < retryAt) event.preventDefault();
   });
 
+  // A form that is asked anew: what it said of its fields before is over.
+  document.addEventListener("htmx:beforeRequest", ({ detail: { elt } }) => {
+    const form = isPoll(elt) ? null : elt.closest("form");
+    if (!form) return;
+    $$(".note.fail[data-focus], .err", form).forEach((said) => said.remove());
+    $$(".bad", form).forEach((field) => field.classList.remove("bad"));
+    $$("[aria-invalid]", form).forEach((input) => input.removeAttribute("aria-invalid"));
+  });
+
   const answered = ({ detail: { elt, xhr } }) => {
     if (xhr.status >= 400) return;
     if (!isPoll(elt)) return $("#trouble-note")?.remove();
