@@ -24,7 +24,7 @@ def open_client(
     """A client that goes to the cluster as the user in use for this purpose. Raises gateway errors.
 
     ``patience`` is for reads that come again anyway: no request takes longer than so many seconds, and nothing is
-    tried twice, so that a cluster that hangs does not hold a worker.
+    tried twice at the same address, so that a cluster that hangs does not hold a worker.
     """
     limits = {} if patience is None else {"patience": patience, "read_retries": 0}
     return connect(_access(cluster, credential or _in_use(cluster, purpose), **limits))

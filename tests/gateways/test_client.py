@@ -205,6 +205,18 @@ def test_one_of_two_addresses_is_enough(fake_scene):
         assert [cluster.health(both).state for _ in range(6)] == ["green"] * 6
 
 
+@pytest.mark.parametrize("start", range(3))
+def test_where_nothing_is_tried_twice_every_address_is_tried_once(fake_scene, start):
+    port = fake_scene.url.rsplit(":", 1)[1]
+    addresses = (fake_scene.url, f"http://127.0.0.2:{port}", f"http://127.0.0.3:{port}")
+    turned = addresses[start:] + addresses[:start]
+
+    assert cluster.health(fake_scene.client(addresses=turned, read_retries=0)).state == "green"
+    fake_scene.fake.go_away()
+    with pytest.raises(Unreachable, match=r"^No answer from 3 of 3 addresses\. http://127"):
+        cluster.health(fake_scene.client(addresses=turned, read_retries=0))
+
+
 def test_a_slow_read(fake_scene):
     fake_scene.fake.be_slow(30)
     with pytest.raises(Unreachable, match="no answer within 0.2 seconds"):

@@ -79,8 +79,8 @@ class Client:
                 headers=headers,
                 body=call.payload,
                 request_timeout=min(call.timeout, self.access.patience),
-                max_retries=self.access.read_retries if call.reads else 0,
-                retry_on_status=RETRIED_STATES if call.reads else (),
+                max_retries=self._retries if call.reads else 0,
+                retry_on_status=RETRIED_STATES if call.reads and self.access.read_retries else (),
                 retry_on_timeout=False,
             )
         except (SerializationError, RecursionError):
@@ -93,6 +93,11 @@ class Client:
             return judge(call, meta.status, body, user=self.access.username, where=self._where)
         except Answered as error:
             raise _without_secrets(error, self.access) from None
+
+    @property
+    def _retries(self) -> int:
+        """Where nothing is tried twice, each of the addresses is still tried once."""
+        return self.access.read_retries or min(len(self.access.addresses) - 1, READ_RETRIES)
 
     @property
     def _where(self) -> str:
