@@ -103,6 +103,7 @@ class RoleChangeForm(RolesForm):
         max_length=2000,
         widget=forms.Textarea({"rows": 3}),
         help_text=f"At least {MIN_REASON} characters. It stays in the log.",
+        error_messages={"min_length": f"Write at least {MIN_REASON} characters. The auditor reads this."},
     )
 
 

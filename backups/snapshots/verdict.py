@@ -12,7 +12,6 @@ from backups.gateways.elasticsearch.snapshots import SnapshotFacts
 
 from .models import Counted, SnapshotIndex, SnapshotState
 
-
 PARTIAL_TODO = "Indices without a missing shard can be restored from it. Mend the cause, then start another snapshot."
 FAILED_TODO = "Earlier snapshots stay as they are. Mend the cause, then start another snapshot."
 

@@ -57,8 +57,9 @@ def profile(name, patterns, template):
         cluster=cluster, repository=nightly, name=name, patterns=patterns, name_template=template))
 soc = profile("SOC indices", ["events-*", "alerts-*"], "<soc-{now/d}>")
 cases = profile("Cases", ["cases"], "<cases-{now/d}>")
-show(cluster=cluster.pk, cluster_away=Cluster.objects.get(name="ot-sensors").pk, repository=nightly.pk, profile=soc.pk,
-    empty_profile=profile("Audit trail", ["audit-*"], "<audit-{now/M}>").pk, person=operator.pk)
+empty, away = profile("Audit trail", ["audit-*"], "<audit-{now/M}>"), Cluster.objects.get(name="ot-sensors")
+show(cluster=cluster.pk, cluster_away=away.pk, repository=nightly.pk, profile=soc.pk, empty_profile=empty.pk,
+    person=operator.pk)
 """
 OF_THE_PROFILE = """
 of = soc if given["name"].startswith("soc") else cases
