@@ -414,6 +414,36 @@ def test_a_menu_closes_with_escape_and_gives_the_focus_back(played):
     assert focused(page) == "theme"
 
 
+# --- errors -----------------------------------------------------------------------------------------------
+
+
+def test_a_raw_cause_is_copied_from_the_details_that_its_button_stands_in(played):
+    one = "<details open><summary>Technical details</summary><pre>{}</pre><button data-copy>Copy</button></details>"
+    page = played.show(one.format("first") + one.format("second"))
+
+    page.get_by_role("button", name="Copy").nth(1).click()
+
+    page.get_by_role("button", name="Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == "second"
+
+
+def test_a_form_that_is_asked_anew_forgets_what_it_said_before(played):
+    page = played.show(
+        '<form><section class="note fail" data-focus tabindex="-1">Not registered</section>'
+        '<div class="field bad"><label for="name">Name</label><input id="name" aria-invalid="true" value="mine">'
+        '<div id="name_error"><p class="err">Taken</p></div></div>'
+        '<button type="button" hx-post="/check/" hx-target="#check">Check</button></form><p id="check"></p>'
+    )
+    played.answers["/check/"] = (200, "Every node can write there.")
+    assert page.get_by_text("Taken").is_visible()
+
+    page.get_by_role("button", name="Check").click()
+
+    page.get_by_text("Every node can write there.").wait_for()
+    assert page.locator(".note.fail, .err, .bad, [aria-invalid]").count() == 0
+    assert page.get_by_label("Name").input_value() == "mine"
+
+
 # --- the end of a session -------------------------------------------------------------------------------
 
 
