@@ -42,3 +42,27 @@ def test_a_log_is_printed_whole(person, scene):
     log = page.locator(".log")
 
     assert log.evaluate("(log) => log.scrollHeight <= log.clientHeight + 1")
+
+
+A4 = {"width": 703, "height": 1032}  # without its margins, as wide as a tablet: yet nothing is drawn as on a phone
+
+
+@pytest.mark.parametrize("path", ["/runs/", "/audit/", "/snapshots/", "/snapshots/{snapshot}/", "/repositories/"])
+def test_a_table_stays_a_table_on_a_sheet_of_paper(person, scene, path):
+    page = person("administrator", size=A4).open(path.format(**scene))
+    page.emulate_media(media="print")
+
+    shown = "(cells) => [...new Set(cells.map((cell) => getComputedStyle(cell).display))]"
+    assert page.eval_on_selector_all(".table thead", shown) == ["table-header-group"]
+    assert page.eval_on_selector_all(".table tbody tr", shown) == ["table-row"]
+    assert page.locator(".table thead th").first.bounding_box()["height"] > 10
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_a_printed_log_has_the_numbers_and_levels_of_its_lines_once(person, scene):
+    page = person("operator", size=A4).open("/runs/{run}/".format(**scene))
+    page.emulate_media(media="print")
+    line = page.locator(".log li[id]").first
+
+    assert line.inner_text().split()[:3] == ["1", line.locator("time").inner_text(), "INFO"]
+    assert line.inner_text().count("INFO") == 1
