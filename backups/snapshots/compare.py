@@ -8,8 +8,8 @@ from backups.gateways.elasticsearch.snapshots import Listed, SnapshotFacts
 
 from .models import SnapshotState
 
-# Of the known ones, in turn, the small files of shards and indices are looked at too: as many as fit into a refresh.
-IN_TURN, LOOKED_AT = 8, 2
+# Of the next ones in turn the small files of shards and indices are looked at too, until so many were found whole.
+IN_TURN, LOOKED_AT = 8, 1
 
 # Their status makes the server read a file for every shard: it is not asked for bigger ones.
 SHARDS_ASKED_AGAIN = 200
