@@ -33,7 +33,6 @@ def run_list(request):
     context = {
         "page": page,
         "filters": filters,
-        "there": Run.objects.history().count,
         "running": states.count(RunState.RUNNING),
         "queued": states.count(RunState.QUEUED),
         "worker_alive": worker_is_alive(),

@@ -15,7 +15,7 @@ from . import forms, services
 from .models import Snapshot, SnapshotProfile, default_patterns
 
 # What a list shows of a row: the rest may be long, and a page has a hundred rows.
-SHOWN = ("name", "state", "shards_total", "shards_failed", "bytes_new", "started_at", "ended_at")
+SHOWN = ("name", "state", "run", "shards_total", "shards_failed", "bytes_new", "started_at", "ended_at")
 SHOWN += ("repository__name", "repository__collected_at", "repository__cluster__name", "profile__name")
 
 
@@ -28,7 +28,7 @@ def snapshot_list(request):
     if prefix := chosen.pop("q", ""):
         rows = rows.filter(name__startswith=prefix)
     page = paginate(request, rows.filter(**chosen).with_index_count())
-    context = {"page": page, "filters": filters, "filtered": bool(filters.chosen), "there": Snapshot.objects.count}
+    context = {"page": page, "filters": filters, "filtered": bool(filters.chosen)}
     return render(request, "backups/snapshots/list.html", context | _refreshed(page))
 
 

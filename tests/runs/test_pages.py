@@ -60,7 +60,7 @@ def test_the_list_shows_runs_and_no_checks(as_person, run, cast):
     assert "snapshot nightly" in text
     assert "Maria Zammit" in text
     assert "before the upgrade" in text
-    assert "1 runs now, 0 wait." in text
+    assert "1 runs now." in text
     assert "clusters:add" not in text
 
 

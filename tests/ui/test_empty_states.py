@@ -95,8 +95,8 @@ def test_a_connected_cluster_without_repositories(as_person, who, fake_elasticse
 @pytest.mark.parametrize(
     ("path", "who", "title", "there"),
     [
-        ("/runs/?q=nothing", "viewer", "No run matches", 1),
-        ("/runs/?state=failed&kind=snapshot", "viewer", "No run matches", 1),
+        ("/runs/?q=nothing", "viewer", "No run matches", 0),
+        ("/runs/?state=failed&kind=snapshot", "viewer", "No run matches", 0),
         ("/snapshots/?q=nothing", "viewer", "No snapshot matches", 0),
         ("/repositories/?q=nothing", "viewer", "No repositories match", 1),
         ("/people/?q=nobody", "operator", "Nobody matches", 6),
