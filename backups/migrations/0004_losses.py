@@ -25,4 +25,16 @@ class Migration(migrations.Migration):
             name='vanished_at',
             field=models.DateTimeField(null=True),
         ),
+        migrations.AddIndex(
+            model_name='snapshot',
+            index=models.Index(fields=['name', '-id'], name='snapshot_by_name'),
+        ),
+        migrations.RemoveIndex(
+            model_name='snapshot',
+            name='snapshot_by_read',
+        ),
+        migrations.RemoveField(
+            model_name='snapshot',
+            name='read_at',
+        ),
     ]

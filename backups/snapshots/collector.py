@@ -14,7 +14,7 @@ from functools import cached_property
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import Q
 from django.utils import timezone
 
 from backups import clock
@@ -34,16 +34,13 @@ from .models import HOLDS_NAME, Snapshot, SnapshotIndex, SnapshotState
 from .ownership import ours
 from .verdict import judge
 
-# So many known snapshots are read again with every refresh, the longest unread first: damage is found in time.
-SLICE = 50
-
 AT_A_TIME = 100
 NAMED = 20
 
 # So long after its run a snapshot that nobody has seen is called failed: no call of ours is on its way any more.
 NEVER_CAME_AFTER = timedelta(minutes=10)
 
-# States that reading again may change for the better; of all others only the time of reading is kept.
+# States that reading again may change for the better.
 UNSURE = (SnapshotState.RUNNING, SnapshotState.DAMAGED, SnapshotState.UNKNOWN)
 
 ODD = "Made by somebody else. What the cluster says of it was not understood, so nothing more is known."
@@ -77,11 +74,11 @@ def collect(pk: int, fence: int) -> None:
     repository = Repository.objects.select_related("cluster").filter(pk=pk, collect_fence=fence).first()
     if repository is None:
         return
-    rows, again = _rows(repository)
+    rows = _rows(repository)
     try:
         client = open_client(repository.cluster, Purpose.EVERYDAY, patience=CALL_SECONDS)
         listed = es.list_snapshots(client, repository.name)
-        work = compare(listed, rows, again, turn=fence)
+        work = compare(listed, rows, turn=fence)
         read = read_details(client, repository, work)
         read.listed = len(listed)
     except GatewayError as error:
@@ -90,24 +87,19 @@ def collect(pk: int, fence: int) -> None:
     _record(repository, fence, work, read)
 
 
-def _rows(repository: Repository) -> tuple[list[Known], set[int]]:
-    """Rows that say or may mean that a snapshot is there, and which of them have not been read for longest."""
-    held = repository.snapshots.filter(state__in=HOLDS_NAME) | repository.snapshots.filter(
-        state=SnapshotState.FAILED
-    ).exclude(uuid="")
+def _rows(repository: Repository) -> list[Known]:
+    """Rows that say or may mean that a snapshot is there."""
+    held = repository.snapshots.filter(Q(state__in=HOLDS_NAME) | Q(state=SnapshotState.FAILED) & ~Q(uuid=""))
     rows = list(held.order_by("pk").values_list("pk", "name", "uuid", "state", "shards_total"))
     busy = set(held.filter(run__isnull=False, run__ended_at=None).values_list("pk", flat=True))  # not before the rows
-    again = held.order_by(F("read_at").asc(nulls_first=True)).values_list("pk", flat=True)[:SLICE]
-    return [Known(*row, busy=row[0] in busy) for row in rows], set(again)
+    return [Known(*row, busy=row[0] in busy) for row in rows]
 
 
 def _record(repository: Repository, fence: int, work: Work, read: Read) -> None:
     """Short transactions, each only while the fence is ours."""
     told: dict[str, list[str]] = {"found": [], "missing": [], "damaged": [], "made_here": []}
     jobs = [(_gone, row) for row in _surely_gone(repository, work, read)]
-    seen = [row for row, _ in work.due if row.name in read.facts or row.name in read.damaged]
-    quiet = [row.pk for row in seen if row.name in read.facts and row.state not in UNSURE]
-    jobs += [(_reread, row) for row in seen if row.name in read.damaged or row.state in UNSURE]
+    jobs += [(_reread, row) for row, _ in work.due if row.name in read.damaged or _may_be_better(row, read)]
     known = {*read.facts, *read.damaged, *read.odd}
     jobs += [(_new, one) for one in work.new if one.name in known]
     portions = [jobs[start : start + AT_A_TIME] for start in range(0, len(jobs), AT_A_TIME)] or [[]]
@@ -119,10 +111,12 @@ def _record(repository: Repository, fence: int, work: Work, read: Read) -> None:
             writing = Writing(a, repository, read, told, [subject.name for job, subject in portion if job is _new])
             for job, subject in portion:
                 job(writing, subject)
-            if last:
-                Snapshot.objects.filter(pk__in=quiet).update(read_at=timezone.now())
             _tell(a, repository, told, read.listed)
             _count_damaged(repository)
+
+
+def _may_be_better(row: Known, read: Read) -> bool:
+    return row.state in UNSURE and row.name in read.facts
 
 
 def _refreshed(read: Read) -> dict:
@@ -215,7 +209,7 @@ def _add(repository: Repository, listed: es.Listed, found: es.SnapshotFacts | No
     columns = _facts(found) if found else {"uuid": listed.uuid[:40]}
     unread = (SnapshotState.DAMAGED, damage) if damage else (SnapshotState.UNKNOWN, ODD)
     state, message = state_of(found) if found else unread
-    columns |= {"state": state, "message": message, "read_at": timezone.now()}
+    columns |= {"state": state, "message": message}
     snapshot = Snapshot.objects.create(repository=repository, name=listed.name[:255], **columns)
     names = set(found.indices if found else listed.indices)
     SnapshotIndex.objects.bulk_create(SnapshotIndex(snapshot=snapshot, name=name[:255]) for name in sorted(names))
@@ -235,7 +229,7 @@ def _locked(row: Known) -> Snapshot | None:
 
 
 def _set(snapshot: Snapshot, **columns) -> None:
-    Snapshot.objects.filter(pk=snapshot.pk).update(read_at=timezone.now(), **columns)
+    Snapshot.objects.filter(pk=snapshot.pk).update(**columns)
 
 
 def _tell(a: Act, repository: Repository, told: dict[str, list[str]], left: int) -> None:

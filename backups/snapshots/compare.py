@@ -8,6 +8,9 @@ from backups.gateways.elasticsearch.snapshots import Listed, SnapshotFacts
 
 from .models import SnapshotState
 
+# So many known snapshots are read again with every refresh, in turn: damage is found in time.
+SLICE = 20
+
 # Of the next ones in turn the small files of shards and indices are looked at too, until so many were found whole.
 IN_TURN, LOOKED_AT = 8, 1
 
@@ -52,9 +55,9 @@ class Work:
         return tuple(dict.fromkeys([*self.read, *self.files]))
 
 
-def compare(listed: Iterable[Listed], rows: Collection[Known], again: Collection[int] = (), *, turn: int = 0) -> Work:
-    """Sort everything into what has to be done. ``again``: rows to be read although nothing shows a change; ``turn``
-    counts the refreshes, so that the files of each snapshot have their turn."""
+def compare(listed: Iterable[Listed], rows: Collection[Known], *, turn: int = 0) -> Work:
+    """Sort everything into what has to be done. ``turn`` counts the refreshes, so that each snapshot has its turn to
+    be read although nothing shows a change, and to have its files looked at."""
     there = {one.name: one for one in listed}
     busy = {row.name for row in rows if row.busy}
     known = {row.name: row for row in rows if row.name not in busy}
@@ -63,8 +66,8 @@ def compare(listed: Iterable[Listed], rows: Collection[Known], again: Collection
     gone = tuple(row for name, row in known.items() if name not in same)
     changed = [row for row in same.values() if _changed(row, there[row.name])]
     quiet = [row for row in same.values() if not _changed(row, there[row.name])]
-    read = [*changed, *(row for row in quiet if row.pk in again)]
-    files = _in_turn([row for row in quiet if _may_be_looked_at(row)], turn)
+    read = [*changed, *_in_turn(quiet, turn * SLICE, SLICE)]
+    files = _in_turn([row for row in quiet if _may_be_looked_at(row)], turn * LOOKED_AT, IN_TURN)
     return Work(new, _beside(read, there), gone, _beside(files, there))
 
 
@@ -98,10 +101,10 @@ def _may_be_looked_at(row: Known) -> bool:
     return row.state in WHOLE and row.shards is not None and row.shards <= SHARDS_ASKED_AGAIN
 
 
-def _in_turn(rows: list[Known], turn: int) -> list[Known]:
+def _in_turn(rows: list[Known], start: int, most: int) -> list[Known]:
     """The next ones of a round that goes over all of them."""
-    start = turn * LOOKED_AT % len(rows) if rows else 0
-    return (rows[start:] + rows[:start])[:IN_TURN]
+    start %= len(rows) or 1
+    return (rows[start:] + rows[:start])[:most]
 
 
 def _beside(rows: Iterable[Known], there: dict[str, Listed]) -> tuple[tuple[Known, Listed], ...]:

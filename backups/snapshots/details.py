@@ -54,7 +54,8 @@ def read_details(client, repository: Repository, work: Work) -> Read:
             break
         read.calls += 1
         _ask_alone(client, repository, name, read)
-    _look_at_files(client, repository, work, read)
+    if not work.new:  # what is new comes first
+        _look_at_files(client, repository, work, read)
     return read
 
 

@@ -114,7 +114,6 @@ class Snapshot(models.Model):
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     verified_at = models.DateTimeField(null=True)
-    read_at = models.DateTimeField(null=True)
     shards_total = models.PositiveIntegerField(null=True)
     shards_failed = models.PositiveIntegerField(null=True)
     bytes_total = models.PositiveBigIntegerField(null=True)
@@ -136,7 +135,6 @@ class Snapshot(models.Model):
         ]
         indexes = [
             models.Index(fields=["profile", "state", "-started_at"], name="snapshot_by_profile"),
-            models.Index(fields=["repository", "read_at"], name="snapshot_by_read"),
             models.Index(fields=["profile", "-id"], name="snapshot_of_profile"),
             models.Index(fields=["repository", "-id"], name="snapshot_of_repository"),
             models.Index(fields=["state", "-id"], name="snapshot_by_state"),

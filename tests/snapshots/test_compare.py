@@ -3,7 +3,7 @@
 import pytest
 
 from backups.gateways.elasticsearch.snapshots import Listed, SnapshotFacts
-from backups.snapshots.compare import IN_TURN, LOOKED_AT, Known, compare, state_of
+from backups.snapshots.compare import IN_TURN, LOOKED_AT, SLICE, Known, compare, state_of
 
 
 def listed(name: str, uuid: str = "u", state: str = "SUCCESS") -> Listed:
@@ -18,13 +18,13 @@ def row(name: str, uuid: str = "u", state: str = "found", busy: bool = False, pk
     ("there", "rows", "new", "read", "gone"),
     [
         ([listed("a")], [], ["a"], [], []),
-        ([listed("a")], [row("a")], [], [], []),
+        ([listed("a")], [row("a")], [], ["a"], []),
         ([], [row("a")], [], [], ["a"]),
         ([listed("a", "other")], [row("a")], ["a"], [], ["a"]),
         ([listed("a")], [row("a", "", "wanted", busy=True)], [], [], []),
         ([], [row("a", "", "running", busy=True)], [], [], []),
         ([listed("a")], [row("a", "", "unknown")], ["a"], [], ["a"]),
-        ([listed("a")], [row("a", state="damaged")], [], [], []),
+        ([listed("a")], [row("a", state="damaged")], [], ["a"], []),
         ([listed("a", state="IN_PROGRESS")], [row("a")], [], ["a"], []),
     ],
 )
@@ -37,11 +37,14 @@ def test_everything_is_sorted_into_what_has_to_be_done(there, rows, new, read, g
 
 
 def test_running_ones_are_always_read_again_the_others_in_their_turn():
-    rows = [row(f"s{n}", pk=n) for n in range(5)] + [row("r", state="running", pk=9)]
+    rows = [row(f"s{n}", pk=n) for n in range(SLICE + 10)] + [row("r", state="running", pk=999)]
+    there = [listed(one.name) for one in rows]
 
-    work = compare([listed(one.name) for one in rows], rows, again={0, 3, 9})
+    first, second = ([known.name for known, _ in compare(there, rows, turn=turn).read] for turn in (0, 1))
 
-    assert [known.name for known, _ in work.read] == ["r", "s0", "s3"]
+    assert (first[0], second[0]) == ("r", "r")
+    assert (len(first), len(second)) == (SLICE + 1, SLICE + 1)
+    assert {*first, *second} == {one.name for one in rows}
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 5, 50])
