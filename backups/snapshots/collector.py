@@ -180,7 +180,7 @@ def _new(writing: Writing, listed: es.Listed) -> None:
             if earlier:
                 _adopt(writing.a, earlier, found)
             else:
-                _add(writing.repository, listed, found, read.damaged.get(listed.name, ""))
+                _add(writing.repository, listed, found, read)
                 writing.told["damaged" if listed.name in read.damaged else "found"].append(listed.name)
     except IntegrityError:
         return  # a run has taken the name this very moment: looked at again next time
@@ -205,13 +205,14 @@ def _adopt(a: Act, snapshot: Snapshot, found: es.SnapshotFacts) -> None:
         a.record("snapshot.adopted", snapshot, change={"state": str(state)}, run=snapshot.run_id)
 
 
-def _add(repository: Repository, listed: es.Listed, found: es.SnapshotFacts | None, damage: str) -> None:
+def _add(repository: Repository, listed: es.Listed, found: es.SnapshotFacts | None, read: Read) -> None:
+    damage = read.damaged.get(listed.name, "")
     columns = _facts(found) if found else {"uuid": listed.uuid[:40]}
     unread = (SnapshotState.DAMAGED, damage) if damage else (SnapshotState.UNKNOWN, ODD)
     state, message = state_of(found) if found else unread
     columns |= {"state": state, "message": message}
     snapshot = Snapshot.objects.create(repository=repository, name=listed.name[:255], **columns)
-    names = set(found.indices if found else listed.indices)
+    names = set(found.indices if found else read.indices.get(listed.name, ()))
     SnapshotIndex.objects.bulk_create(SnapshotIndex(snapshot=snapshot, name=name[:255]) for name in sorted(names))
 
 

@@ -3,6 +3,7 @@
 At most CALLS of them with the list; what is left over is said to be unread.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from backups.clusters.connection import capabilities_of
@@ -19,11 +20,12 @@ CALLS = 10
 
 @dataclass
 class Read:
-    """What the calls of one refresh brought. ``damaged`` says of each what is wrong. ``listed``: how many there are.
-    ``unread``: not asked yet, for want of calls."""
+    """What the calls of one refresh brought. ``damaged`` says of each what is wrong, ``indices`` what the new ones of
+    them are said to hold. ``listed``: how many there are. ``unread``: not asked yet, for want of calls."""
 
     listed: int = 0
     facts: dict[str, es.SnapshotFacts] = field(default_factory=dict)
+    indices: dict[str, tuple[str, ...]] = field(default_factory=dict)
     damaged: dict[str, str] = field(default_factory=dict)
     odd: set[str] = field(default_factory=set)
     absent: set[str] = field(default_factory=set)
@@ -49,11 +51,15 @@ def read_details(client, repository: Repository, work: Work) -> Read:
     if not capabilities_of(repository.cluster).metadata:
         missing += [row.name for row in work.gone if es.is_exact(row.name)]
     for name in missing:
-        if read.calls >= CALLS:
+        if read.calls >= CALLS - 1:
             read.unread = True
             break
         read.calls += 1
         _ask_alone(client, repository, name, read)
+    if new := [one.name for one in work.new if one.name in read.damaged]:
+        read.calls += 1
+        with suppress(GatewayError):  # then they stay unknown
+            read.indices = es.index_names(client, repository.name, new)
     if not work.new:  # what is new comes first
         _look_at_files(client, repository, work, read)
     return read

@@ -134,6 +134,7 @@ def _repository_calls(scene: Scene, users: Users) -> None:
 
 def _snapshot_calls(scene: Scene, users: Users, names: list[str]) -> None:
     repository, missing, everyday = scene.name("repo"), scene.name("missing"), users.everyday
+    _try(snapshots.list_snapshots, everyday, repository)
     first = scene.create_call(repository, "s1", names)
     for client in (*users.others, everyday):
         _try(snapshots.create, client, first)
@@ -209,6 +210,7 @@ def _damaged_calls(scene: Scene, users: Users, index: str) -> None:
     _try(snapshots.details, everyday, repository, ["whole", "damaged"])
     _try(snapshots.get, everyday, repository, "damaged")
     _try(snapshots.progress, everyday, repository, "damaged")
+    _try(snapshots.index_names, everyday, repository, ["damaged"])
     scene.overwrite(repository)
     _try(snapshots.create, everyday, scene.create_call(repository, "after", [index]))
     until(lambda: _settled(scene, repository))

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from deploy.sandbox.kinds import BY_SLUG, DEFAULT
-from tests.fakes.es_dialects import DIALECTS
+from tests.fakes.es_dialects import DIALECTS, Dialect
 from tests.fakes.es_routes import ROUTES, Request, Route, shut
 from tests.fakes.es_state import (
     Index,
@@ -258,7 +258,7 @@ class FakeElasticsearch:
             with self.lock:
                 request = Request(self, user, unquote(path), params, _parsed(body), named)
                 self._allowed(found, request)
-                answer = _filtered(found.answer(request), params.get("filter_path"))
+                answer = _filtered(found.answer(request), params.get("filter_path"), self.dialect)
                 return 200, answer, self.dialect.names_itself
         except Problem as problem:
             return problem.status, dict(problem.body), problem.product and self.dialect.names_itself
@@ -398,10 +398,23 @@ def _parsed(body: bytes):
     return json.loads(body) if body else None
 
 
-def _filtered(answer: dict, paths: str | None) -> dict:
+def _filtered(answer: dict, paths: str | None, dialect: Dialect) -> dict:
     if not paths:
         return answer
+    if paths.startswith("-"):
+        left = _without(answer, [path.lstrip("-").split(".") for path in paths.split(",")])
+        return {key: value for key, value in left.items() if not (dialect.leaves_out_empty and value == [])}
     return _kept(answer, [path.split(".") for path in paths.split(",")]) or {}
+
+
+def _without(value, paths: list[list[str]]):
+    """What is left when these are excluded."""
+    if isinstance(value, list):
+        return [_without(one, paths) for one in value]
+    if not isinstance(value, dict):
+        return value
+    deeper = {key: [path[1:] for path in paths if path[0] == key] for key in value}
+    return {key: _without(inner, deeper[key]) for key, inner in value.items() if [] not in deeper[key]}
 
 
 def _kept(value, paths: list[list[str]]):

@@ -70,6 +70,8 @@ class Dialect:
     """Keys of a snapshot that not all have."""
     counted: bool = True
     """A list says how many there are."""
+    leaves_out_empty: bool = False
+    """A ``filter_path`` that excludes leaves out lists that are empty, too."""
     lists_empty: bool = True
     """The list that reads no files has snapshots without an index too."""
     wraps_damaged: bool = False
@@ -77,7 +79,7 @@ class Dialect:
 
 
 ES_8_19 = Dialect()
-ES_8_15 = replace(ES_8_19, health=(), wraps_disabled=False)
+ES_8_15 = replace(ES_8_19, health=(), wraps_disabled=False, leaves_out_empty=True)
 ES_7_17 = replace(
     ES_8_15,
     front_door=True,

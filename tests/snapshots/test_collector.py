@@ -90,6 +90,32 @@ def test_a_damaged_one_hides_no_other(repository, fake_elasticsearch):
     assert states()["two"] == "found"
 
 
+@on_every_server
+def test_a_repository_without_snapshots_can_be_read(repository):
+    assert not refresh(repository).collect_message
+
+
+def test_an_answer_without_a_list_is_no_empty_list(repository, fake_elasticsearch):
+    fake_elasticsearch.add_snapshot("nightly", "one", ("logs",))
+    refresh(repository)
+    for _ in range(2):
+        fake_elasticsearch.answer_next(200, {}, path="/_snapshot/nightly/_all")
+
+    assert "not understood" in refresh(repository).collect_message
+    assert states() == {"one": "found"}
+
+
+def test_of_a_new_one_that_is_damaged_at_least_the_indices_are_named(repository, fake_elasticsearch):
+    for name in ("one", "two"):
+        fake_elasticsearch.add_snapshot("nightly", name, ("logs",))
+    fake_elasticsearch.damaged.add("one")
+
+    refresh(repository)
+
+    assert states() == {"one": "damaged", "two": "found"}
+    assert [list(one.indices.values_list("name", flat=True)) for one in Snapshot.objects.all()] == [["logs"]] * 2
+
+
 def test_each_is_read_again_in_its_turn(repository, fake_elasticsearch, monkeypatch):
     monkeypatch.setattr(compare, "SLICE", 2)
     monkeypatch.setattr(compare, "IN_TURN", 0)

@@ -7,7 +7,7 @@ from backups.snapshots.compare import IN_TURN, LOOKED_AT, SLICE, Known, compare,
 
 
 def listed(name: str, uuid: str = "u", state: str = "SUCCESS") -> Listed:
-    return Listed(name, uuid, state, ("logs",))
+    return Listed(name, uuid, state)
 
 
 def row(name: str, uuid: str = "u", state: str = "found", busy: bool = False, pk: int = 1) -> Known:
