@@ -72,6 +72,8 @@ class Overview:
             return []
         # Said by what it is not: SQLite would else collect every failed run of all times by its state.
         ended = self._ended().exclude(state__in=[state for state in TERMINAL if state not in FAILED])
+        # A snapshot that was found whole after its run had given it up is not unknown any more.
+        ended = ended.exclude(snapshot__state=SnapshotState.VERIFIED)
         ended = ended.filter(Q(effect=Effect.UNKNOWN) | ~_made_good())
         return list(ended.only("subject", "state", "effect", "error").order_by("-ended_at")[:SHOWN])
 
@@ -120,11 +122,13 @@ class Overview:
 
     @cached_property
     def clusters(self) -> list[Cluster]:
-        return list(Cluster.objects.all()[:ROWS])
+        """All of them, for none may hide the trouble of another; people add each by hand."""
+        return list(Cluster.objects.all())
 
     @cached_property
     def repositories(self) -> list[Repository]:
-        return list(Repository.objects.select_related("cluster")[:ROWS])
+        """All of them too."""
+        return list(Repository.objects.select_related("cluster"))
 
     @cached_property
     def last_good(self) -> Snapshot | None:
@@ -141,7 +145,7 @@ class Overview:
 
     @property
     def good_repositories(self) -> int:
-        return sum(r.is_verified and not r.collect_message for r in self.repositories)
+        return sum(r.is_verified and not r.collect_message and not r.damaged for r in self.repositories)
 
     @cached_property
     def troubles(self) -> list[Trouble]:

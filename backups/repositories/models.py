@@ -88,6 +88,11 @@ class Repository(Collected):
         return f"{failing} of {len(self.nodes)} nodes {'fails' if failing == 1 else 'fail'}"
 
     @property
+    def damaged_words(self) -> str:
+        """For the pill: 3 snapshots damaged."""
+        return f"{self.damaged:,} snapshot{'s' if self.damaged > 1 else ''} damaged"
+
+    @property
     def is_verified(self) -> bool:
         """Registered, and every node could write when it was last verified. That says nothing about old snapshots:
         a verification passes on an emptied folder too."""

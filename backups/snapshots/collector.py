@@ -28,7 +28,7 @@ from backups.gateways.elasticsearch import snapshots as es
 from backups.gateways.elasticsearch.errors import Answered, GatewayError, NotFound
 from backups.repositories.models import Repository
 
-from .compare import Known, Work, compare, state_of
+from .compare import THERE, Known, Work, compare, state_of
 from .details import Read, read_details
 from .models import HOLDS_NAME, Snapshot, SnapshotIndex, SnapshotState
 from .ownership import ours
@@ -45,7 +45,11 @@ UNSURE = (SnapshotState.RUNNING, SnapshotState.DAMAGED, SnapshotState.UNKNOWN)
 
 ODD = "Made by somebody else. What the cluster says of it was not understood, so nothing more is known."
 GONE = "The repository does not list this snapshot any more. It was deleted, or the folder is not the one it was."
-NEVER_CAME = "The repository does not have it. The name is free again."
+UNNAMED = (
+    "The console does not ask for a repository with this name: the cluster could take it for more than one. Remove "
+    "it from the cluster, and register its folder under another name."
+)
+NEVER_CAME = "The repository does not have it, and its name is not kept for it any more."
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ def collect(pk: int, fence: int) -> None:
         return
     rows = _rows(repository)
     try:
+        if not es.is_exact(repository.name):
+            raise GatewayError(UNNAMED)
         client = open_client(repository.cluster, Purpose.EVERYDAY, patience=CALL_SECONDS)
         listed = es.list_snapshots(client, repository.name)
         work = compare(listed, rows, turn=fence)
@@ -97,7 +103,7 @@ def _rows(repository: Repository) -> list[Known]:
 
 def _record(repository: Repository, fence: int, work: Work, read: Read) -> None:
     """Short transactions, each only while the fence is ours."""
-    told: dict[str, list[str]] = {"found": [], "missing": [], "damaged": [], "made_here": []}
+    told: dict[str, list[str]] = {"found": [], "missing": [], "damaged": [], "made_here": [], "back": []}
     jobs = [(_gone, row) for row in _surely_gone(repository, work, read)]
     jobs += [(_reread, row) for row, _ in work.due if row.name in read.damaged or _may_be_better(row, read)]
     known = {*read.facts, *read.damaged, *read.odd}
@@ -127,10 +133,13 @@ def _refreshed(read: Read) -> dict:
 
 
 def _surely_gone(repository: Repository, work: Work, read: Read) -> Iterable[Known]:
-    """Rows that the list does not have. Old servers leave some out of it, so those were asked for one by one."""
-    if capabilities_of(repository.cluster).metadata:
-        return work.gone
-    return [row for row in work.gone if row.name in {*read.absent, *read.facts, *read.damaged}]
+    """Rows that the list does not have. Old servers leave some out of it, so those were asked for one by one. What
+    the list may have, for nobody knows its uuid, is not gone before that was read."""
+    known = {*read.absent, *read.facts, *read.damaged}
+    if not capabilities_of(repository.cluster).metadata:
+        return [row for row in work.gone if row.name in known]
+    unread = {one.name for one in work.new} - known
+    return [row for row in work.gone if row.uuid or row.name not in unread]
 
 
 def _gone(writing: Writing, row: Known) -> None:
@@ -175,10 +184,15 @@ def _new(writing: Writing, listed: es.Listed) -> None:
     read, found = writing.read, writing.read.facts.get(listed.name)
     rows = writing.earlier.get(listed.name, ()) if found else ()
     earlier = next((row for row in rows if _is_this(row, found)), None)
+    if earlier and earlier.uuid and earlier.state in THERE:
+        return  # its run ended while this was read, and has read more
     try:
         with transaction.atomic():
             if earlier:
                 _adopt(writing.a, earlier, found)
+                if earlier.state == SnapshotState.MISSING:
+                    writing.told["found"].append(listed.name)
+                    writing.told["back"].append(listed.name)
             else:
                 _add(writing.repository, listed, found, read)
                 writing.told["damaged" if listed.name in read.damaged else "found"].append(listed.name)
@@ -211,7 +225,7 @@ def _add(repository: Repository, listed: es.Listed, found: es.SnapshotFacts | No
     unread = (SnapshotState.DAMAGED, damage) if damage else (SnapshotState.UNKNOWN, ODD)
     state, message = state_of(found) if found else unread
     columns |= {"state": state, "message": message}
-    snapshot = Snapshot.objects.create(repository=repository, name=listed.name[:255], **columns)
+    snapshot = Snapshot.objects.create(repository=repository, name=listed.name, **columns)
     names = set(found.indices if found else read.indices.get(listed.name, ()))
     SnapshotIndex.objects.bulk_create(SnapshotIndex(snapshot=snapshot, name=name[:255]) for name in sorted(names))
 
@@ -234,7 +248,8 @@ def _set(snapshot: Snapshot, **columns) -> None:
 
 
 def _tell(a: Act, repository: Repository, told: dict[str, list[str]], left: int) -> None:
-    """``made_here``: how many of those that vanished were ours; ``left``: how many the repository lists now."""
+    """``made_here``: how many of those that vanished were ours; ``left``: how many the repository lists now;
+    ``back``: those among the found ones that had vanished."""
     for what in ("found", "missing", "damaged"):
         if names := told[what]:
             change = {"number": len(names), "names": names[:NAMED]}
@@ -245,6 +260,8 @@ def _tell(a: Act, repository: Repository, told: dict[str, list[str]], left: int)
             a.record(
                 f"snapshots.{what}", repository, outcome="success" if what == "found" else "failure", change=change
             )
+    if told["back"]:
+        _count_back(repository, len(told["back"]))
     for names in told.values():
         names.clear()
 
@@ -258,6 +275,11 @@ def _count_vanished(repository: Repository, number: int) -> None:
     """Together with what vanished a little before."""
     repository.vanished, repository.vanished_at = repository.vanished_lately + number, clock.now()
     repository.save(update_fields=["vanished", "vanished_at"])
+
+
+def _count_back(repository: Repository, number: int) -> None:
+    repository.vanished = max(0, repository.vanished - number)
+    repository.save(update_fields=["vanished"])
 
 
 def _failed(repository: Repository, fence: int, error: GatewayError) -> None:

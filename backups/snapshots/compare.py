@@ -63,12 +63,12 @@ def compare(listed: Iterable[Listed], rows: Collection[Known], *, turn: int = 0)
     known = {row.name: row for row in rows if row.name not in busy}
     same = {name: row for name, row in known.items() if name in there and _same(row, there[name])}
     new = tuple(one for name, one in there.items() if name not in same and name not in busy)
-    gone = tuple(row for name, row in known.items() if name not in same)
+    gone = [row for name, row in known.items() if name not in same]
     changed = [row for row in same.values() if _changed(row, there[row.name])]
     quiet = [row for row in same.values() if not _changed(row, there[row.name])]
     read = [*changed, *_in_turn(quiet, turn * SLICE, SLICE)]
     files = _in_turn([row for row in quiet if _may_be_looked_at(row)], turn * LOOKED_AT, IN_TURN)
-    return Work(new, _beside(read, there), gone, _beside(files, there))
+    return Work(new, _beside(read, there), tuple(_in_turn(gone, turn, len(gone))), _beside(files, there))
 
 
 def state_of(found: SnapshotFacts) -> tuple[str, str]:

@@ -17,6 +17,10 @@ from .models import SnapshotState
 
 CALLS = 10
 
+# Of those some are kept for what follows where something new looks damaged: the list once more, which takes two
+# where it is empty, and the names of the indices.
+KEPT = 3
+
 
 @dataclass
 class Read:
@@ -40,7 +44,7 @@ def read_details(client, repository: Repository, work: Work) -> Read:
     due = [one.name for one in work.new] + [listed.name for _, listed in work.read]
     missing: list[str] = []
     for names in chunks(name for name in due if es.is_exact(name)):
-        if read.calls >= CALLS - 1:
+        if read.calls >= CALLS - KEPT - 1:
             read.unread = True
             break
         read.calls += 1
@@ -48,25 +52,24 @@ def read_details(client, repository: Repository, work: Work) -> Read:
         read.facts |= found
         read.damaged |= {name: es.FILES_MISSING for name in names if name not in found and name in broken}
         missing += [name for name in names if name not in found and name not in broken]
-    if not capabilities_of(repository.cluster).metadata:
-        missing += [row.name for row in work.gone if es.is_exact(row.name)]
-    for name in missing:
-        if read.calls >= CALLS - 1:
-            read.unread = True
+    old = not capabilities_of(repository.cluster).metadata
+    doubtful = [row.name for row in work.gone if old and es.is_exact(row.name)]
+    for name in [*missing, *doubtful]:
+        if read.calls >= CALLS - KEPT:
+            # Those that are there although the list lacks them have their turn next time: there may always be some.
+            read.unread |= name in missing or bool(read.absent)
             break
         read.calls += 1
         _ask_alone(client, repository, name, read)
-    if new := [one.name for one in work.new if one.name in read.damaged]:
-        read.calls += 1
-        with suppress(GatewayError):  # then they stay unknown
-            read.indices = es.index_names(client, repository.name, new)
-    if not work.new:  # what is new comes first
-        _look_at_files(client, repository, work, read)
+    _look_at_files(client, repository, work, read)
+    _forget_deleted(client, repository, work, read, set(read.damaged) - broken)
+    _name_indices(client, repository, work, read)
     return read
 
 
 def _ask_alone(client, repository: Repository, name: str, read: Read) -> None:
-    """Damaged, gone, or not understood: the last says nothing, and hides nothing else."""
+    """Damaged, gone, not understood, or not to be had from the storage: the last two say nothing, and hide nothing
+    else."""
     try:
         found = es.get(client, repository.name, name)
     except Unusable:
@@ -74,7 +77,8 @@ def _ask_alone(client, repository: Repository, name: str, read: Read) -> None:
     except Refused as error:
         if error.passes:
             raise
-        read.damaged[name] = es.FILES_MISSING
+        if error.cause not in es.STORAGE_AWAY:
+            read.damaged[name] = es.FILES_MISSING
     except NotElasticsearch:
         read.odd.add(name)
     else:
@@ -87,7 +91,7 @@ def _ask_alone(client, repository: Repository, name: str, read: Read) -> None:
 def _look_at_files(client, repository: Repository, work: Work, read: Read) -> None:
     """Those whose turn it is, until enough were found whole; then the damaged ones whose entry can be read: they stay
     damaged until their files were found whole as well."""
-    left = LOOKED_AT
+    left = 0 if work.new else LOOKED_AT  # what is new comes first
     for row, _ in work.files:
         if left and es.is_exact(row.name) and row.name not in read.damaged:
             left -= _files_are_whole(client, repository, row.name, read)
@@ -102,7 +106,7 @@ def _look_at_files(client, repository: Repository, work: Work, read: Read) -> No
 
 def _files_are_whole(client, repository: Repository, name: str, read: Read) -> bool:
     """Whatever else than damage keeps the server from saying so proves nothing, and so does a want of calls."""
-    if read.calls >= CALLS - 1:
+    if read.calls >= CALLS - KEPT - 1:
         return False
     read.calls += 1
     try:
@@ -117,3 +121,25 @@ def _files_are_whole(client, repository: Repository, name: str, read: Read) -> b
     except GatewayError:
         pass
     return False
+
+
+def _forget_deleted(client, repository: Repository, work: Work, read: Read, damaged: set[str]) -> None:
+    """One that is deleted at this very moment looks damaged, for its files go while it is read. The list has it no
+    more then: the next refresh says that it is gone."""
+    before = {one.name: one.uuid for one in [*work.new, *(listed for _, listed in work.due)] if one.name in damaged}
+    if not before:
+        return
+    read.calls += 1
+    now = {one.name: one.uuid for one in es.list_snapshots(client, repository.name)}
+    for name, uuid in before.items():
+        if now.get(name) != uuid:
+            del read.damaged[name]
+
+
+def _name_indices(client, repository: Repository, work: Work, read: Read) -> None:
+    """Of new ones that cannot be read at least these are known."""
+    names = [one.name for one in work.new if one.name in read.damaged]
+    if names:
+        read.calls += 1
+        with suppress(GatewayError):  # then they stay unknown
+            read.indices = es.index_names(client, repository.name, names)

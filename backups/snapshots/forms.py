@@ -119,7 +119,9 @@ class SnapshotFilters(Filters):
 
     q = forms.CharField(label="Find by name", max_length=128)
     state = forms.ChoiceField(label="State", choices=[("", "Any state"), *SnapshotState.choices])
-    repository = forms.ModelChoiceField(Repository.objects.all(), label="Repository", empty_label="Any repository")
+    repository = forms.ModelChoiceField(
+        Repository.objects.select_related("cluster"), label="Repository", empty_label="Any repository"
+    )
     profile = forms.ModelChoiceField(SnapshotProfile.objects.all(), label="Profile", empty_label="Any profile")
 
 

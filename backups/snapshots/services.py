@@ -188,8 +188,7 @@ def record_after(snapshot: Snapshot, facts: dict[str, IndexFacts]) -> None:
 def record_end(a: Act, snapshot: Snapshot, found, judged: verdict.Verdict, bytes_new: int | None) -> None:
     """Write what was read back. ``found`` are the SnapshotFacts."""
     now = timezone.now()
-    # The repository before its snapshots, as the collector does: in another order they lock each other out.
-    leases.soon(Repository.objects.filter(pk=snapshot.repository_id))
+    leases.soon(Repository.objects.filter(pk=snapshot.repository_id))  # first, as in ``set_state``
     Snapshot.objects.filter(pk=snapshot.pk).update(
         state=judged.state,
         uuid=found.uuid,
@@ -208,9 +207,10 @@ def record_end(a: Act, snapshot: Snapshot, found, judged: verdict.Verdict, bytes
 
 def set_state(snapshot: Snapshot, state: str, message: str = "", **columns) -> None:
     """Move a snapshot's row; only from within a run's commit, whose fence has been checked."""
-    Snapshot.objects.filter(pk=snapshot.pk).update(state=state, message=message, **columns)
     if state not in (SnapshotState.WANTED, SnapshotState.RUNNING):
+        # The repository before its snapshots, as the collector does: in another order they lock each other out.
         leases.soon(Repository.objects.filter(pk=snapshot.repository_id))
+    Snapshot.objects.filter(pk=snapshot.pk).update(state=state, message=message, **columns)
 
 
 def give_up(run: Run) -> None:

@@ -90,14 +90,14 @@ def follow(turn: Turn):
         if cancelling.is_going(turn, found):
             return cancelling.wait_until_gone(turn)
         if found.over:
-            turn.forget("silent_since", "vanished_at")
+            turn.forget("silent_since", "broken_since", "vanished_at")
             return Next(f"{found.state}, {found.shards_successful} of {found.shards_total} shards")
         if turn.cancel_requested:
             return cancelling.cancel(turn, snapshot)
         progress = es.progress(client, snapshot.repository.name, snapshot.name)
     except GatewayError as error:
         return troubles.no_answer(turn, snapshot, error)
-    turn.forget("silent_since", "vanished_at")
+    turn.forget("silent_since", "broken_since", "vanished_at")
     looks = turn.run.progress.get("looks", 0) + 1
     turn.progress = _progress(turn, progress) | {"looks": looks}
     return Stay(FOLLOW_WAITS[looks] if looks < len(FOLLOW_WAITS) else FOLLOW_WAIT)
@@ -127,7 +127,9 @@ def verify(turn: Turn):
     turn.write(lambda a: services.record_after(snapshot, facts))
     turn.write(lambda a: services.record_end(a, snapshot, found, judged, new))
     error = "" if good else judged.sentence
-    return Done(STATES[judged.state], Effect.APPLIED, judged.sentence, error, "\n".join(judged.problems))
+    return Done(
+        STATES[judged.state], Effect.APPLIED, judged.sentence, error, "\n".join(judged.problems) or judged.detail
+    )
 
 
 SNAPSHOT = Kind(
@@ -192,7 +194,7 @@ def _send(turn: Turn, snapshot: Snapshot, client):
 
 
 def _started(turn: Turn, snapshot: Snapshot):
-    turn.forget("silent_since", "busy_since")
+    turn.forget("silent_since", "broken_since", "busy_since")
     turn.write(lambda a: services.set_state(snapshot, SnapshotState.RUNNING, started_at=snapshot.sent_at))
     return Next(snapshot.name)
 
@@ -205,9 +207,13 @@ def _judged(
     snapshots that build on them."""
     if found.shards_total <= SHARDS_ASKED_AGAIN:
         try:
-            return judge(found, names), es.progress(client, snapshot.repository.name, snapshot.name)
+            progress = es.progress(client, snapshot.repository.name, snapshot.name)
+            if progress is None and es.get(client, snapshot.repository.name, snapshot.name):
+                # OpenSearch says so little of a shard whose file is gone.
+                return Verdict(SnapshotState.DAMAGED, es.PART_MISSING), None
+            return judge(found, names), progress
         except Damaged as error:
-            return Verdict(SnapshotState.DAMAGED, error.message, (error.detail,)), None
+            return Verdict(SnapshotState.DAMAGED, error.message, detail=error.detail), None
         except GatewayError:
             pass
     return judge(found, names), None

@@ -33,14 +33,18 @@ AGAIN_AFTER = 2
 def no_answer(turn: Turn, snapshot: Snapshot, error: GatewayError) -> Stay | Done:
     """A look failed. Before the call was sent, silence is waited out for a moment and a refusal ends the run."""
     sent, now = _maybe_sent(turn, snapshot), clock.now()
-    since = turn.moment("silent_since")
+    unusable = isinstance(error, Unusable)
+    broken = unusable or isinstance(error, Damaged)
+    # The short patience with what looks broken begins with it, however long the cluster was silent before.
+    began = "broken_since" if broken else "silent_since"
+    since = turn.moment(began)
     if since is None:
         turn.log(error.message, Level.WARNING)
         since = now
-    patience = PATIENCE_AFTER if sent and not isinstance(error, Damaged) else PATIENCE_BEFORE
-    if isinstance(error, Unusable) or not (sent or error.passes) or now - since >= patience:
+    patience = PATIENCE_AFTER if sent and not broken else PATIENCE_BEFORE
+    if not (error.passes or (sent and not unusable)) or now - since >= patience:
         return failed(turn, snapshot, error.message, error.detail, unknown=sent)
-    turn.remember(silent_since=since, maybe_sent=sent)
+    turn.remember(**{began: since}, maybe_sent=sent)
     return Stay(AGAIN_AFTER)
 
 

@@ -18,11 +18,13 @@ FAILED_TODO = "Earlier snapshots stay as they are. Mend the cause, then start an
 
 @dataclass(frozen=True)
 class Verdict:
-    """``state`` is ours; ``sentence`` says it to a person; ``problems`` name shards and indices."""
+    """``state`` is ours; ``sentence`` says it to a person; ``problems`` name shards and indices; ``detail`` is the
+    server's own text, for those who may read it."""
 
     state: str
     sentence: str
     problems: tuple[str, ...] = ()
+    detail: str = ""
 
 
 def judge(found: SnapshotFacts, wanted: Collection[str]) -> Verdict:

@@ -398,3 +398,37 @@ def test_a_repository_that_a_node_cannot_use_is_no_step_done_and_needs_attention
     assert states(client)[2] == "next"
     assert "nfs on soc-prod was not verified on every node" in home(client)
     assert "es-data-03 cannot write" in home(client)
+
+
+def test_no_repository_hides_the_trouble_of_another(as_person, repository):
+    for number in range(60):
+        Repository.objects.create(
+            cluster=repository.cluster, name=f"a{number}", state="registered", verified_at=timezone.now()
+        )
+    Repository.objects.filter(pk=repository.pk).update(damaged=3)
+
+    assert f"3 snapshots damaged in {repository}" in home(as_person("viewer"))
+
+
+def test_a_repository_with_damaged_snapshots_is_not_shown_as_good(as_person, snapshot, repository):
+    snapshot("nightly-1")
+    Repository.objects.filter(pk=repository.pk).update(damaged=1)
+
+    client = as_person("viewer")
+
+    assert "Repositories 0 of 1" in home(client)
+    for page in (
+        home(client),
+        text_of(client.get("/repositories/")),
+        text_of(client.get(repository.get_absolute_url())),
+    ):
+        assert "1 snapshot damaged" in page
+
+
+def test_a_run_whose_snapshot_was_found_whole_afterwards_needs_nobody_to_look(as_person, snapshot):
+    run = ended("failed", effect=Effect.UNKNOWN, subject="snapshot nightly-1")
+    row = snapshot("nightly-1", SnapshotState.UNKNOWN, run=run)
+    assert "somebody must look" in home(as_person("viewer"))
+
+    Snapshot.objects.filter(pk=row.pk).update(state=SnapshotState.VERIFIED)
+    assert "somebody must look" not in home(as_person("viewer"))

@@ -383,6 +383,24 @@ def test_a_name_that_a_run_takes_meanwhile_is_left_to_it(repository, fake_elasti
     assert states() == {"one": "wanted", "two": "found"}
 
 
+@pytest.mark.db
+def test_what_a_run_that_ended_meanwhile_has_read_stays(repository, fake_elasticsearch):
+    fence = leases.claim(Repository.objects, repository.pk)
+    rows = collector._rows(repository)
+    mine = _row(repository, "mine", over=False, state="running")
+    made = fake_elasticsearch.add_snapshot("nightly", "mine", ("logs",), {"run_id": mine.run.key}, held=True)
+    client = collector.open_client(repository.cluster, "everyday")
+    work = collector.compare(collector.es.list_snapshots(client, "nightly"), rows)
+    read = collector.read_details(client, repository, work)
+    Run.objects.update(state="succeeded", ended_at=timezone.now())
+    Snapshot.objects.update(state="verified", uuid=made.uuid, verified_at=timezone.now())
+
+    collector._record(repository, fence, work, read)
+
+    mine.refresh_from_db()
+    assert (mine.state, mine.verified_at is None) == ("verified", False)
+
+
 def test_a_refresh_has_at_most_ten_calls_and_goes_on_at_once(repository, fake_elasticsearch):
     for number in range(400):
         fake_elasticsearch.add_snapshot("nightly", f"{number:04}-{'x' * 100}", ("logs",))
@@ -395,3 +413,147 @@ def test_a_refresh_has_at_most_ten_calls_and_goes_on_at_once(repository, fake_el
     refresh(repository)
     refresh(repository)
     assert Snapshot.objects.filter(state="found").count() == 400
+
+
+def test_one_of_ours_that_is_listed_and_not_read_yet_is_not_called_absent(
+    repository, fake_elasticsearch, monkeypatch
+):
+    monkeypatch.setattr(details, "CALLS", 6)
+    mine = _row(repository, "mine", over=True)
+    for number in range(100):
+        fake_elasticsearch.add_snapshot("nightly", f"{number:04}-{'x' * 100}", ("logs",))
+    fake_elasticsearch.add_snapshot("nightly", "mine", ("logs",), {"run_id": mine.run.key})
+
+    refresh(repository)
+    assert states()["mine"] == "unknown"
+
+    for _ in range(5):
+        refresh(repository)
+    assert states()["mine"] == "verified"
+
+
+def test_a_name_that_is_longer_than_a_row_keeps_is_found_once(repository, fake_elasticsearch):
+    fake_elasticsearch.add_snapshot("nightly", "x" * 300, ("logs",))
+
+    for _ in range(3):
+        refresh(repository)
+
+    assert states() == {"x" * 255: "unknown"}
+    assert Snapshot.objects.count() == 1
+    assert (entries("snapshots.found"), entries("snapshots.missing")) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"start_time_in_millis": 10**20}, {"shards": {"total": None}}, {"failures": [1]}, {"shards": {"total": 10**30}}],
+)
+def test_one_that_is_described_oddly_hides_no_other(repository, fake_elasticsearch, monkeypatch, odd):
+    for name in ("good", "odd"):
+        fake_elasticsearch.add_snapshot("nightly", name, ("logs",))
+    answer = fake_elasticsearch.answer
+
+    def oddly(*request):
+        status, body, product = answer(*request)
+        for one in body["snapshots"]:
+            if one["snapshot"] == "odd" and "shards" in one:
+                one |= odd
+        return status, body, product
+
+    monkeypatch.setattr(fake_elasticsearch, "answer", oddly)
+
+    refresh(repository)
+
+    assert states() == {"good": "found", "odd": "unknown"}
+    assert repository.collected_at
+
+
+@pytest.mark.parametrize("fake_elasticsearch", ["elasticsearch-7.2.0"], indirect=True)
+def test_many_that_an_old_list_leaves_out_have_their_turn_and_wait_for_the_next(repository, fake_elasticsearch):
+    for number in range(12):
+        one = fake_elasticsearch.add_snapshot("nightly", f"s{number:02}", ())
+        Snapshot.objects.create(repository=repository, name=one.name, state="found", uuid=one.uuid)
+    del fake_elasticsearch.repositories["nightly"].snapshots["s11"]
+
+    for _ in range(12):
+        waits = refresh(repository).collect_at > timezone.now()
+
+    assert waits
+    assert [name for name, state in states().items() if state != "found"] == ["s11"]
+
+
+def test_one_that_is_deleted_while_it_is_read_is_missing_and_was_never_damaged(
+    repository, fake_elasticsearch, monkeypatch
+):
+    fake_elasticsearch.add_snapshot("nightly", "one", ("logs",))
+    refresh(repository)
+    fake_elasticsearch.shard_files_gone.add("one")
+    answer = fake_elasticsearch.answer
+
+    def deleted_then(method, target, *rest):
+        answered = answer(method, target, *rest)
+        if target.endswith("/_status"):
+            del fake_elasticsearch.repositories["nightly"].snapshots["one"]
+        return answered
+
+    monkeypatch.setattr(fake_elasticsearch, "answer", deleted_then)
+
+    refresh(repository)
+    refresh(repository)
+
+    assert states() == {"one": "missing"}
+    assert (entries("snapshots.damaged"), entries("snapshots.missing")) == (0, 1)
+
+
+def test_those_that_come_back_are_told_and_count_as_vanished_no_more(repository, fake_elasticsearch):
+    there = fake_elasticsearch.repositories["nightly"].snapshots
+    for name in ("one", "two"):
+        fake_elasticsearch.add_snapshot("nightly", name, ("logs",))
+    refresh(repository)
+    away = dict(there)
+    there.clear()
+    assert refresh(repository).vanished_lately == 2
+
+    there["one"] = away["one"]
+    assert refresh(repository).vanished_lately == 1
+    assert entries("snapshots.found") == 2
+    there["two"] = away["two"]
+    assert refresh(repository).vanished_lately == 0
+    assert states() == {"one": "found", "two": "found"}
+
+
+def test_a_repository_that_no_request_can_name_says_so(fake_elasticsearch):
+    fake_elasticsearch.add_repository("_odd")
+    repository = registered_repository(connected_cluster(fake_elasticsearch), name="_odd")
+
+    failed = refresh(repository)
+
+    assert "under another name" in failed.collect_message
+    assert failed.collect_at > timezone.now()
+
+
+def test_a_storage_that_gives_no_file_for_a_moment_damages_nothing(repository, fake_elasticsearch, monkeypatch):
+    monkeypatch.setattr(compare, "IN_TURN", 0)
+    fake_elasticsearch.add_snapshot("nightly", "one", ("logs",))
+    refresh(repository)
+    away = {"type": "file_system_exception", "reason": "/srv/backups/snap-x.dat: Stale file handle"}
+    error = {"type": "snapshot_exception", "reason": "[nightly:one/x] failed to get snapshots", "caused_by": away}
+    for status, body in [(200, {"snapshots": []}), (500, {"error": error, "status": 500})]:
+        fake_elasticsearch.answer_next(status, body, path="/_snapshot/nightly/one")
+
+    assert not refresh(repository).collect_message
+
+    assert states() == {"one": "found"}
+    assert entries("snapshots.damaged") == 0
+
+
+def test_something_new_does_not_mend_one_whose_files_are_gone(repository, fake_elasticsearch):
+    fake_elasticsearch.add_snapshot("nightly", "one", ("logs",))
+    refresh(repository)
+    fake_elasticsearch.shard_files_gone.add("one")
+    refresh(repository)
+    assert states() == {"one": "damaged"}
+    fake_elasticsearch.add_snapshot("nightly", "two", ("logs",))
+
+    refresh(repository)
+
+    assert states() == {"one": "damaged", "two": "found"}

@@ -105,6 +105,8 @@ def test_the_list_takes_few_queries(as_person, repository, django_assert_max_num
         Snapshot.objects.create(repository=repository, name=f"n-{number}", state="verified")
     client = as_person("viewer")
 
+    for number in range(20):
+        Repository.objects.create(cluster=repository.cluster, name=f"other-{number}")
     with django_assert_max_num_queries(12):
         client.get("/snapshots/")
 

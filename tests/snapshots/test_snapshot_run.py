@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from backups import clock
 from backups.audit.models import AuditEntry
 from backups.runs import advance, request_cancel
 from backups.runs.models import Run
@@ -436,6 +437,36 @@ def test_one_whose_files_are_gone_already_is_damaged_not_verified(start, fake, r
     assert not AuditEntry.objects.filter(action="snapshot.verified").exists()
 
 
+def test_what_the_server_says_of_a_damaged_one_is_for_those_who_may_read_it(
+    start, fake, run_until_over, cast, client
+):
+    fake.shard_files_gone.add(NAME)
+    run = run_until_over(start())
+    assert run.error_detail.startswith("indices/")
+
+    client.force_login(cast["viewer"])
+    for url in (run.get_absolute_url(), f"{run.get_absolute_url()}log/", run.snapshot.get_absolute_url()):
+        assert run.error_detail not in client.get(url).content.decode()
+
+
+def test_one_whose_files_are_only_said_to_be_missing_is_damaged_not_verified(start, fake, run_until_over):
+    """As OpenSearch says it."""
+    fake.hold_snapshots()
+    run = turns(start(), 4)
+    fake.release()
+    run = turns(run, 1)
+    missing = {
+        "error": {"type": "snapshot_missing_exception", "reason": f"[nightly:{NAME}] is missing"},
+        "status": 404,
+    }
+    fake.answer_next(404, missing, path=f"/_snapshot/nightly/{NAME}/_status")
+
+    run = run_until_over(run)
+
+    assert (run.state, run.effect, run.snapshot.state) == ("failed", "applied", "damaged")
+    assert not AuditEntry.objects.filter(action="snapshot.verified").exists()
+
+
 def test_a_repository_that_cannot_be_used_ends_the_run_before_anything_is_sent(start, fake, run_until_over):
     fake.disabled.add("nightly")
 
@@ -458,6 +489,37 @@ def test_one_that_cannot_be_used_any_more_is_not_waited_for_as_long_as_silence(
 
     assert (run.state, run.effect, run.snapshot.state) == ("failed", "unknown", "unknown")
     assert "has stopped using this repository" in run.error
+
+
+def test_a_storage_that_is_away_for_a_moment_does_not_end_a_run_whose_snapshot_goes_on(start, fake, run_until_over):
+    fake.hold_snapshots()
+    run = turns(start(), 4)
+    away = {"type": "file_system_exception", "reason": "/srv/backups/index-5: Stale file handle"}
+    reason = "[nightly] Unexpected exception when loading repository data"
+    error = {"type": "repository_exception", "reason": reason, "caused_by": away}
+    fake.answer_next(500, {"error": error, "status": 500}, path=f"/_snapshot/nightly/{NAME}")
+
+    run = turns(run, 1)
+    assert not run.is_over
+    assert "or the storage does not answer" in run.log.get(level="warning").text
+
+    fake.release()
+    assert run_until_over(run).state == "succeeded"
+
+
+def test_one_that_looks_damaged_after_a_silence_is_given_the_same_moment(start, fake, run_until_over):
+    fake.hold_snapshots()
+    run = turns(start(), 4)
+    fake.answer_next(503, MASTERLESS)
+    run = turns(run, 1)
+    silent = (clock.now() - 2 * troubles.PATIENCE_BEFORE).isoformat()
+    Run.objects.update(result=run.result | {"silent_since": silent})
+    fake.damaged.add(NAME)
+
+    assert not turns(run, 1).is_over
+    fake.damaged.clear()
+    fake.release()
+    assert run_until_over(run).state == "succeeded"
 
 
 # --- cancel

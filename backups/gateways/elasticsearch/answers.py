@@ -13,6 +13,7 @@ from .errors import (
     BadCredential,
     Forbidden,
     GatewayError,
+    ListUnread,
     NotElasticsearch,
     NotFound,
     OutcomeUnknown,
@@ -21,7 +22,7 @@ from .errors import (
     Unreachable,
     Unusable,
 )
-from .refusals import is_unusable, sentence
+from .refusals import is_unread, is_unusable, sentence
 
 DETAIL_LIMIT = 500
 
@@ -101,7 +102,9 @@ def refusal(call: Call, status: int, error: dict, *, user: str) -> GatewayError:
         return Taken(words, cause, **answer)
     if kind in MISSING and status == 404:
         return NotFound(words, cause, **answer)
-    return (Unusable if is_unusable(error) else Refused)(words, cause, **answer)
+    if is_unusable(error):
+        return (ListUnread if is_unread(error) else Unusable)(words, cause, **answer)
+    return Refused(words, cause, **answer)
 
 
 def deepest(error: dict) -> str:

@@ -88,3 +88,9 @@ class Damaged(Refused):
 class Unusable(Refused):
     """The files of the repository are not as the cluster left them. It reads and writes nothing there any more, until
     somebody mends that."""
+
+
+class ListUnread(Unusable):
+    """The list of a repository cannot be read: its file is missing or broken, or the storage is away for a moment."""
+
+    passes = True

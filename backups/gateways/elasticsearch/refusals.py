@@ -19,17 +19,18 @@ NOT_AS_LEFT = (
 )
 AGAIN = "register it on the cluster again with the same settings (PUT /_snapshot/…)"
 ANEW = "remove it from the cluster (DELETE /_snapshot/…) and register it again with the same settings"
-LIST_BROKEN = (
-    "Elasticsearch cannot read the list of snapshots that this repository keeps (its file index-N is broken). "
-    "Nothing in it can be used. Bring the file back from a copy of the storage, then register the repository again."
+LIST_UNREAD = (
+    "Elasticsearch cannot read the list of snapshots that this repository keeps (its file index-N): it is broken or "
+    "missing, or the storage does not answer. Nothing in it can be used until then. See that every node reaches the "
+    "storage. If the file is at fault, bring it back from a copy of the storage, then register the repository again."
 )
+UNREAD = ("Unexpected exception when loading repository data", "could not read repository data from index blob")
 # About the repository as a whole, which stays as it is until somebody does something.
 UNUSABLE = (
     ("concurrent modification of the index-N file", NOT_AS_LEFT.format(ANEW)),
     ("has been disabled to prevent data corruption", NOT_AS_LEFT.format(AGAIN)),
     ("has been disabled to prevent corrupting its contents", NOT_AS_LEFT.format(ANEW)),  # before 8
-    ("Unexpected exception when loading repository data", LIST_BROKEN),
-    ("could not read repository data from index blob", LIST_BROKEN),
+    *((text, LIST_UNREAD) for text in UNREAD),
 )
 
 SENTENCES = (
@@ -124,6 +125,12 @@ def is_unusable(error: dict) -> bool:
     """Whether it is about the repository as a whole."""
     whole = _whole(error)
     return any(text in whole for text, _ in UNUSABLE)
+
+
+def is_unread(error: dict) -> bool:
+    """Whether it is about the list of the repository, which the storage may give again by itself."""
+    whole = _whole(error)
+    return any(text in whole for text in UNREAD)
 
 
 def sentence(call: Call, error: dict, cause: str) -> str:

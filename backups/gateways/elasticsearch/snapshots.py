@@ -22,6 +22,14 @@ MADE_BY = "cybersift"
 # What the server says is wrong, deepest down, when a file of a snapshot is missing or its checksum is not right.
 BROKEN_FILE = {"no_such_file_exception", "corrupt_state_exception", "snapshot_missing_exception"}
 
+# The same where the storage did not give a file, which says nothing of the file.
+STORAGE_AWAY = {"file_system_exception", "access_denied_exception", "i_o_exception", "socket_timeout_exception"}
+
+# What reading a description raises that has another shape than any server gives it.
+NOT_UNDERSTOOD = (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError)
+
+# A row keeps no more of a name. Servers take longer ones: they are cut, and cannot be asked for.
+NAME_LIMIT = 255
 
 FILES_MISSING = (
     "The repository lists this snapshot, but its files are missing from the storage, or broken. Somebody removed or "
@@ -167,7 +175,7 @@ def details(client: Client, repository: str, names: Sequence[str]) -> dict[str, 
     call = Call("GET", ("_snapshot", _exact(repository), ",".join(map(_exact, names))), {"ignore_unavailable": True})
     found = {}
     for one in need(call, client.send(call), "snapshots", list):
-        with suppress(GatewayError, KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError):
+        with suppress(GatewayError):
             facts = _facts(call, one)
             found[facts.name] = facts
     return found
@@ -176,7 +184,7 @@ def details(client: Client, repository: str, names: Sequence[str]) -> dict[str, 
 def is_exact(name: str) -> bool:
     """Whether a request can name this snapshot and no other."""
     try:
-        return bool(_exact(name)) and name not in (".", "..")
+        return bool(_exact(name)) and name not in (".", "..") and len(name) < NAME_LIMIT
     except ValueError:
         return False
 
@@ -237,15 +245,23 @@ def _told(error: Answered, words: str) -> Answered:
 
 
 def _facts(call: Call, found: dict) -> SnapshotFacts:
+    """Raises a gateway error, and no other, where the description is not understood."""
+    try:
+        return _understood(call, found)
+    except NOT_UNDERSTOOD as error:
+        raise unexpected(call, "a snapshot is described in another way") from error
+
+
+def _understood(call: Call, found: dict) -> SnapshotFacts:
     shards = found.get("shards") or {}
     return SnapshotFacts(
         name=found["snapshot"],
         uuid=str(found.get("uuid", "")),
         state=need(call, found, "state", str).upper(),
         indices=tuple(sorted(need(call, found, "indices", list))),
-        shards_total=shards.get("total", 0),
-        shards_failed=shards.get("failed", 0),
-        shards_successful=shards.get("successful", 0),
+        shards_total=_count(shards.get("total", 0)),
+        shards_failed=_count(shards.get("failed", 0)),
+        shards_successful=_count(shards.get("successful", 0)),
         started_at=_moment(found.get("start_time_in_millis")),
         ended_at=_moment(found.get("end_time_in_millis")),
         failures=tuple(_failure(failure) for failure in found.get("failures") or ()),
@@ -253,8 +269,16 @@ def _facts(call: Call, found: dict) -> SnapshotFacts:
     )
 
 
+def _count(number: Any) -> int:
+    """As many as every database keeps."""
+    if not 0 <= int(number) < 2**31:
+        raise ValueError(number)
+    return int(number)
+
+
 def _listed(found: dict) -> Listed:
-    return Listed(found["snapshot"], str(found.get("uuid") or ""), str(found.get("state") or "").upper())
+    name = found["snapshot"][:NAME_LIMIT]
+    return Listed(name, str(found.get("uuid") or ""), str(found.get("state") or "").upper())
 
 
 def _failure(failure: dict) -> ShardFailure:
