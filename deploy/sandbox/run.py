@@ -35,7 +35,9 @@ class Run:
     def start(self) -> str:
         """Start everything; returns the console's address."""
         known = self.console.known()
-        if wants_sandbox(known["clusters"]):
+        if reason := left_out(known["clusters"]):
+            say(f"Without the sandbox: {reason}")
+        else:
             self._without_if_impossible(self._start_server)
         if not known["administrator"]:
             say("Setting up the console")
@@ -133,10 +135,14 @@ def take_lock(file: Path, timeout: float = 40.0) -> int:
             return lock
 
 
-def wants_sandbox(clusters: list[str]) -> bool:
-    if os.environ.get("SANDBOX", "yes").lower() in ("no", "0", "false", "off"):
-        return False
-    return not [name for name in clusters if name != console.NAME]
+def left_out(clusters: list[str]) -> str:
+    """Why no sandbox is started; empty when one is. A console of other clusters gets none unasked."""
+    said = os.environ.get("SANDBOX", "").lower()
+    if said in ("no", "0", "false", "off"):
+        return f"SANDBOX is {said}."
+    if said or not clusters or console.NAME in clusters:
+        return ""
+    return f"the console has other clusters ({', '.join(clusters)}). To start it all the same: SANDBOX=yes make run"
 
 
 def introduce(url: str, server: elasticsearch.Server | None) -> None:

@@ -10,23 +10,47 @@ from deploy.sandbox import console, run
 
 
 @pytest.mark.parametrize(
-    ("said", "clusters", "wanted"),
+    ("said", "clusters", "reason"),
     [
-        (None, [], True),
-        (None, ["sandbox"], True),
-        (None, ["production"], False),
-        (None, ["sandbox", "production"], False),
-        ("no", [], False),
-        ("No", ["sandbox"], False),
-        ("yes", ["production"], False),
+        (None, [], ""),
+        (None, ["sandbox"], ""),
+        (None, ["sandbox", "production"], ""),
+        ("", ["production", "sandbox"], ""),
+        ("yes", ["production"], ""),
+        ("no", [], "SANDBOX is no."),
+        ("No", ["sandbox"], "SANDBOX is no."),
+        (None, ["production"], "the console has other clusters (production). "),
     ],
 )
-def test_the_sandbox_is_for_those_who_have_no_cluster(monkeypatch, said, clusters, wanted):
+def test_the_sandbox_starts_wherever_it_is_known_or_nothing_is(monkeypatch, said, clusters, reason):
     monkeypatch.delenv("SANDBOX", raising=False)
-    if said:
+    if said is not None:
         monkeypatch.setenv("SANDBOX", said)
 
-    assert run.wants_sandbox(clusters) is wanted
+    assert run.left_out(clusters).partition("To start")[0] == reason
+
+
+def test_who_gets_no_sandbox_is_told_why_and_how_to_have_one(monkeypatch, capsys, tmp_path):
+    monkeypatch.delenv("SANDBOX", raising=False)
+    monkeypatch.setattr(run, "LOGS", tmp_path)
+    lock = run.take_lock(tmp_path / "lock")
+    started = run.Run(lock)
+    monkeypatch.setattr(started.console, "known", lambda: {"administrator": True, "clusters": ["soc-prod"]})
+    monkeypatch.setattr(started.console, "start", stopped)
+
+    with pytest.raises(run.Stopped):
+        started.start()
+
+    assert started.server is None
+    assert capsys.readouterr().out.splitlines()[0] == (
+        "Without the sandbox: the console has other clusters (soc-prod). To start it all the same: SANDBOX=yes make run"
+    )
+    os.close(lock)
+
+
+def stopped(port: int) -> None:
+    """Instead of a console that starts."""
+    raise run.Stopped
 
 
 def test_a_taken_port_is_passed_over():
