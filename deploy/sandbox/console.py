@@ -15,6 +15,7 @@ from deploy.sandbox.elasticsearch import CHECKOUT, Server
 
 NAME = "sandbox"
 STARTS_WITHIN = 120.0
+TESTED_WITHIN = 30.0
 STOPS_WITHIN = 25.0  # a little more than `manage.py up` gives its own children
 LOG_MAY_GROW_TO = 10_000_000
 
@@ -64,6 +65,14 @@ class Console:
                 if process.poll() is not None or time.monotonic() > end:
                     raise ConsoleError(f"The console does not answer ({error}); see {self.log}.") from error
                 time.sleep(0.1)
+
+    def wait_until_tested(self) -> bool:
+        """Whether the worker has tried the sandbox's users: until then, pages offer nothing that needs them."""
+        end = time.monotonic() + TESTED_WITHIN
+        while NAME in self.known()["untested"]:
+            if time.monotonic() > end:
+                return False
+        return True
 
     def _run(self, *words: str, more: dict[str, str] | None = None) -> str:
         """One command to its end; its log lines go to the log, its output to the caller."""

@@ -49,6 +49,8 @@ class Run:
         self.web = self.console.start(port)
         url = f"http://127.0.0.1:{port}"
         self.console.wait_for_page(url, self.web)
+        if self.server and not self.console.wait_until_tested():
+            say(f"The users of the sandbox were not tested in {console.TESTED_WITHIN:.0f} s; its page says why.")
         return url
 
     def stay(self) -> None:

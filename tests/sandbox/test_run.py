@@ -6,7 +6,9 @@ import socket
 
 import pytest
 
-from deploy.sandbox import console, run
+from backups.clusters.models import Cluster, CredentialState, Purpose
+from deploy.sandbox import console, known, run
+from tests.factories import add_credential
 
 
 @pytest.mark.parametrize(
@@ -42,9 +44,9 @@ def test_who_gets_no_sandbox_is_told_why_and_how_to_have_one(monkeypatch, capsys
         started.start()
 
     assert started.server is None
-    assert capsys.readouterr().out.splitlines()[0] == (
-        "Without the sandbox: the console has other clusters (soc-prod). To start it all the same: SANDBOX=yes make run"
-    )
+    line = capsys.readouterr().out.splitlines()[0]
+    assert line.startswith("Without the sandbox: the console has other clusters (soc-prod). ")
+    assert line.endswith("To start it all the same: SANDBOX=yes make run")
     os.close(lock)
 
 
@@ -106,3 +108,33 @@ def test_a_command_that_fails_is_told_in_its_own_words(tmp_path):
 
     assert "The disk is full." in (tmp_path / "console.log").read_text()
     os.close(lock)
+
+
+@pytest.mark.django_db
+def test_a_cluster_is_untested_until_each_of_its_users_was_tried():
+    cluster = Cluster.objects.create(name="sandbox", addresses=["https://127.0.0.1:9200"])
+    add_credential(cluster, Purpose.EVERYDAY, "everyday", "secret")
+    other = add_credential(cluster, Purpose.RESTRICTED, "restricted", "secret")
+    other.state = CredentialState.UNCHECKED
+    other.save()
+    assert known.known()["untested"] == ["sandbox"]
+
+    other.state = CredentialState.BAD
+    other.save()
+    assert known.known()["untested"] == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "within", "tested"),
+    [
+        ([["sandbox"], ["sandbox", "production"], ["production"]], 600, True),
+        ([["sandbox"]], 0, False),
+    ],
+)
+def test_the_test_of_the_sandbox_is_waited_for_but_not_for_ever(tmp_path, monkeypatch, answers, within, tested):
+    driven = console.Console(tmp_path / "console.log", lock=0)
+    monkeypatch.setattr(console, "TESTED_WITHIN", within)
+    monkeypatch.setattr(driven, "known", lambda: {"untested": answers.pop(0)})
+
+    assert driven.wait_until_tested() is tested
+    assert answers == []

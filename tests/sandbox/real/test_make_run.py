@@ -1,5 +1,6 @@
 """`make run` in a copy of this checkout: from nothing to a console, and from any end to nothing left."""
 
+import json
 import os
 import shutil
 import signal
@@ -72,6 +73,13 @@ def page(url: str) -> str:
         return answer.read().decode()
 
 
+def known(checkout) -> dict:
+    """What the console in the copy knows."""
+    command = [checkout / ".venv/bin/python", "-m", "deploy.sandbox.known"]
+    environment = {name: value for name, value in os.environ.items() if name not in OURS}
+    return json.loads(subprocess.check_output(command, cwd=checkout, env=environment))
+
+
 @pytest.mark.timeout(600)
 def test_a_console_comes_up_and_goes_down_and_comes_back(checkout):
     first = Made(checkout)
@@ -83,6 +91,7 @@ def test_a_console_comes_up_and_goes_down_and_comes_back(checkout):
     assert (checkout / "var/sandbox/people.txt").stat().st_mode & 0o777 == 0o600
     assert people.splitlines()[0].split("\t")[1] in "\n".join(first.lines)
     assert "<form" in page(first.url)
+    assert known(checkout) == {"administrator": True, "clusters": ["sandbox"], "untested": []}
 
     first.make.send_signal(signal.SIGTERM)
     first.close()
