@@ -35,9 +35,7 @@ def hand_over() -> None:
     python = VENV / "bin" / "python"
     if python.exists() and Path(sys.prefix).resolve() != VENV.resolve():
         os.execv(python, [python, *sys.argv])  # noqa: S606 no shell is wanted
-    sys.exit(
-        f"Django is missing for {sys.executable}. This installs what the console needs: make packages"
-    )
+    sys.exit(f"Django is missing for {sys.executable}. This installs what the console needs: make packages")
 
 
 def keys_folder() -> Path:
