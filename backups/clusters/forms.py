@@ -1,6 +1,7 @@
 """The form of a cluster: shape, and rules between its fields. Passwords go in and never come back."""
 
 from django import forms
+from django.conf import settings
 
 from . import authorities
 from .addresses import MOVED
@@ -43,11 +44,7 @@ class ClusterForm(forms.Form):
         max_length=5000,
         help_text="One a line, like https://es1.example.org:9200. Any of them is used that answers.",
     )
-    ca_file = forms.ChoiceField(
-        label="Certificate of the authority",
-        required=False,
-        help_text="A file from the console's folder for certificates, with which the cluster's own is checked.",
-    )
+    ca_file = forms.ChoiceField(label="Certificate of the authority", required=False)
     everyday_user = user_field("everyday")
     everyday_password = password_field("everyday")
     restricted_user = user_field("restricted", required=False)
@@ -59,6 +56,11 @@ class ClusterForm(forms.Form):
         self.users = {row.purpose: row.username for row in cluster.credentials.order_by("pk")} if cluster else {}
         super().__init__(*args, initial=self._present(), **kwargs)
         self.fields["ca_file"].choices = self._authorities()
+        self.fields[
+            "ca_file"
+        ].help_text = (
+            f"A file in {settings.CA_DIR} on the console's host, with which the cluster's own certificate is checked."
+        )
         self.fields["everyday_password"].required = cluster is None
         for purpose in self.users:
             self.fields[f"{purpose}_password"].help_text = "Empty: the stored one stays."

@@ -7,6 +7,7 @@ from django import forms
 from backups.clusters.models import Cluster
 from backups.listing import Filters
 
+from . import paths
 from .models import RepositoryState
 
 
@@ -37,6 +38,15 @@ class RegisterForm(forms.Form):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.fields["cluster"].queryset = Cluster.objects.prefetch_related("credentials")
+        self.fields["location"].help_text += self._allowed()
+
+    @staticmethod
+    def _allowed() -> str:
+        """What is known of path.repo, as it was when each cluster was last looked at."""
+        clusters = Cluster.objects.only("name", "nodes")
+        allowed = [(cluster.name, paths.allowed_everywhere(cluster.nodes)) for cluster in clusters]
+        known = [f"{name}: {', '.join(folders)}" for name, folders in allowed if folders]
+        return f" Allowed on {'; '.join(known)}." if known else ""
 
 
 class RepositoryFilters(Filters):

@@ -38,6 +38,14 @@ def allows(path_repo: Sequence[str], location: str) -> bool:
     return any(place.is_relative_to(normpath(root)) for root in path_repo)
 
 
+def allowed_everywhere(nodes: Sequence[dict]) -> list[str]:
+    """The folders in ``path.repo`` of every node that must reach a repository and shows it; in the order of the
+    first. ``nodes`` are rows as they are kept with a cluster."""
+    shown = [node.get("path_repo") for node in nodes if node.get("writes_snapshots")]
+    first, *others = [roots for roots in shown if roots is not None] or [[]]
+    return [root for root in first if all(root in roots for roots in others)]
+
+
 def same_place(one: str, other: str, path_repo: Sequence[str]) -> bool:
     """Whether two locations are one folder on a node with this ``path.repo``."""
     return resolve(one, path_repo) == resolve(other, path_repo)

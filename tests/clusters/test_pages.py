@@ -1,6 +1,7 @@
 """Pages of clusters: what people see, who may do what, and the forms."""
 
 import pytest
+from django.conf import settings
 from django.urls import reverse
 
 from backups.clusters.models import Cluster
@@ -50,6 +51,15 @@ def test_buttons_are_for_those_who_may(as_person, cluster, person):
 
     assert ("Connect cluster" in text(browser.get(reverse("clusters:list")))) is shown
     assert ("Test connection" in text(browser.get(cluster.get_absolute_url()))) is shown
+
+
+def test_the_form_of_a_new_one_speaks_of_no_credential_before_and_says_where_certificates_are(as_person, cluster):
+    browser = as_person("administrator")
+    new = text(browser.get(reverse("clusters:add")))
+    changed = text(browser.get(reverse("clusters:edit", args=[cluster.pk])))
+
+    assert "stays in use" not in new and "stays in use" in changed
+    assert f"A file in {settings.CA_DIR} on the console" in new
 
 
 def test_an_empty_list_says_what_to_do(as_person):

@@ -2,7 +2,14 @@
 
 import pytest
 
-from backups.repositories.paths import BadLocation, allows, check_location, same_place, setting_with
+from backups.repositories.paths import (
+    BadLocation,
+    allowed_everywhere,
+    allows,
+    check_location,
+    same_place,
+    setting_with,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,3 +51,20 @@ def test_bad_locations(location):
 
 def test_the_line_to_add_keeps_what_is_there():
     assert setting_with(["/srv/backups"], "/mnt/new") == 'path.repo: ["/srv/backups", "/mnt/new"]'
+
+
+@pytest.mark.parametrize(
+    ("nodes", "allowed"),
+    [
+        ([], []),
+        ([(True, ["/a", "/b"])], ["/a", "/b"]),
+        ([(True, ["/a", "/b"]), (True, ["/b", "/c"])], ["/b"]),
+        ([(True, ["/a"]), (True, [])], []),
+        ([(True, ["/a"]), (True, None), (False, ["/other"])], ["/a"]),
+        ([(True, None)], []),
+    ],
+)
+def test_a_folder_counts_where_every_node_that_shows_its_setting_allows_it(nodes, allowed):
+    rows = [{"writes_snapshots": writes, "path_repo": roots} for writes, roots in nodes]
+
+    assert allowed_everywhere(rows) == allowed
