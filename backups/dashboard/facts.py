@@ -145,7 +145,7 @@ class Overview:
 
     @property
     def good_repositories(self) -> int:
-        return sum(r.is_verified and not r.collect_message and not r.damaged for r in self.repositories)
+        return sum(r.is_good and not r.collect_message and not r.damaged for r in self.repositories)
 
     @cached_property
     def troubles(self) -> list[Trouble]:
@@ -225,7 +225,7 @@ def _of_clusters(clusters: list[Cluster]) -> list[Trouble]:
 def _of_repositories(repositories: list[Repository]) -> list[Trouble]:
     what = {RepositoryState.FAILED: "is not registered", RepositoryState.MISSING: "is missing from the cluster"}
     found = [(repository, what.get(repository.state, "")) for repository in repositories]
-    found += [(r, "was not verified on every node") for r in repositories if r.is_registered and not r.is_verified]
+    found += [(r, "was not verified on every node") for r in repositories if r.is_registered and r.message]
     troubles = [_of_place(repository, "circle-x", f"{repository} {said}") for repository, said in found if said]
     unread = [
         r for r in repositories if r.is_registered and r.collect_message and r.cluster.state == ClusterState.GOOD

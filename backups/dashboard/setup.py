@@ -6,7 +6,6 @@ from django.urls import reverse
 
 from backups.access import may, roles_for
 from backups.clusters.models import ClusterCredential, CredentialState, Purpose
-from backups.repositories.models import RepositoryState
 
 from .facts import Overview
 
@@ -73,7 +72,7 @@ def _cluster(overview: Overview) -> SetupStep:
 
 def _repository(overview: Overview) -> SetupStep:
     title = "Register and verify a repository"
-    registered = [r for r in overview.repositories if r.state == RepositoryState.REGISTERED]
+    registered = [r for r in overview.repositories if r.is_registered and not r.is_readonly]
     if any(r.is_verified for r in registered):
         return SetupStep(title, "Every node can write to it.", True)
     if registered:

@@ -28,6 +28,11 @@ THERE = Q(state__in=("running", "verified", "partial", "found", "damaged")) | Q(
 
 
 class RepositoryQuerySet(models.QuerySet):
+    def targets(self) -> models.QuerySet:
+        """Where a snapshot can go: registered, and not as read-only. The server keeps settings as texts."""
+        writable = Q(settings__readonly__isnull=True) | Q(settings__readonly__in=["false", False])
+        return self.filter(writable, state=RepositoryState.REGISTERED)
+
     def with_snapshot_count(self) -> models.QuerySet:
         # For each repository by the index on its snapshots; a join would sort all snapshots first.
         snapshots = self.model._meta.get_field("snapshots").related_model.objects
@@ -95,8 +100,13 @@ class Repository(Collected):
     @property
     def is_verified(self) -> bool:
         """Registered, and every node could write when it was last verified. That says nothing about old snapshots:
-        a verification passes on an emptied folder too."""
-        return self.is_registered and self.verified_at is not None and not self.message
+        a verification passes on an emptied folder too. To a read-only one nobody writes."""
+        return self.is_good and self.verified_at is not None and not self.is_readonly
+
+    @property
+    def is_good(self) -> bool:
+        """Registered, and nothing is known against it. What others registered may never have been verified here."""
+        return self.is_registered and not self.message
 
     @property
     def vanished_lately(self) -> int:

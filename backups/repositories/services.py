@@ -68,6 +68,8 @@ def request_verification(repository: Repository, *, actor) -> Run:
     _refuse_others(actor, "repository.verify")
     if repository.state not in (RepositoryState.REGISTERED, RepositoryState.MISSING):
         raise RepositoryError(f"{repository.name} is not registered. Register it first.")
+    if repository.is_readonly:
+        raise RepositoryError(f"{repository.name} is read-only: no node writes there, so there is nothing to verify.")
     if why := why_not_restricted(repository.cluster):
         raise RepositoryError(why)
     earlier = Run.objects.filter(kind=VERIFY, key__startswith=f"{VERIFY}:{repository.pk}:")

@@ -39,7 +39,7 @@ def detail(request, pk: int):
     repository = get_object_or_404(_repositories().with_snapshot_count(), pk=pk)
     context = {
         "repository": repository,
-        "may_verify": may(request.user, "repository.verify"),
+        "may_verify": may(request.user, "repository.verify") and not repository.is_readonly,
         "may_manage": may(request.user, "repository.manage"),
         "why_not": services.why_not_restricted(repository.cluster),
         "runs": services.runs_of(repository)[:10],

@@ -6,7 +6,7 @@ from django import forms
 
 from backups.clusters.models import Cluster
 from backups.listing import Filters
-from backups.repositories.models import Repository, RepositoryState
+from backups.repositories.models import Repository
 
 from .models import SnapshotProfile, SnapshotState
 
@@ -32,7 +32,7 @@ class RepositoryField(forms.ModelChoiceField):
 
 def registered():
     """Repositories that a snapshot can go to."""
-    return Repository.objects.filter(state=RepositoryState.REGISTERED).select_related("cluster")
+    return Repository.objects.targets().select_related("cluster")
 
 
 NAME_HELP = (
@@ -92,7 +92,8 @@ class ProfileForm(forms.ModelForm):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["repository"].queryset = registered()
+        # Its own stays chosen whatever became of it: a page that is saved must not change it unasked.
+        self.fields["repository"].queryset = registered() | Repository.objects.filter(pk=self.instance.repository_id)
 
     def clean(self) -> dict:
         """The cluster follows from the repository."""

@@ -211,6 +211,27 @@ def test_places_that_do_not_work_need_attention(as_person, snapshot, cluster, re
     assert "Clusters 0 of 1" in text
 
 
+@pytest.mark.parametrize("kept", [{}, {"readonly": "true"}])
+def test_a_repository_of_others_that_was_never_verified_here_is_no_trouble(as_person, snapshot, cluster, kept):
+    snapshot("nightly-1")
+    Repository.objects.create(cluster=cluster, name="theirs", state=RepositoryState.REGISTERED, settings=kept)
+
+    text = home(as_person("viewer"))
+
+    assert "theirs on soc-prod" not in text
+    assert "Repositories 2 of 2" in text
+
+
+def test_a_read_only_repository_is_no_step_to_the_first_backup(as_person, worker, cluster):
+    settings = {"readonly": "true"}
+    Repository.objects.create(cluster=cluster, name="theirs", state=RepositoryState.REGISTERED, settings=settings)
+    client = as_person("administrator")
+
+    assert states(client)[2] == "next"
+    assert "theirs on soc-prod" not in home(client)
+    assert reverse("repositories:register") in client.get("/").content.decode()
+
+
 def test_lost_and_damaged_snapshots_need_attention(as_person, snapshot, repository):
     snapshot("nightly-1")
     Repository.objects.update(damaged=1, vanished=12, vanished_at=timezone.now())

@@ -1,9 +1,12 @@
 """Pages of repositories: what people see, who may do what, and the form."""
 
+import re
+
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from backups.clusters.models import Cluster
 from backups.repositories.models import Repository
 from backups.runs.models import CHECK, Run
 from tests.factories import connected_cluster, registered_repository
@@ -67,6 +70,40 @@ def test_nodes_and_what_to_do_are_shown(as_person, repository):
     assert "1 of 2 nodes fails" in page
     assert "Mount it again." in page
     assert "Can write" in page
+
+
+def test_a_read_only_one_is_not_shown_as_verified_and_offers_no_verification(as_person, repository):
+    Repository.objects.update(settings={"location": "/srv/snapshots/nightly", "readonly": "true"})
+    browser = as_person("administrator")
+
+    for address in (repository.get_absolute_url(), reverse("repositories:list")):
+        assert re.search(r'class="pill[^"]*">.*?Read-only', text(browser.get(address)), re.DOTALL)
+    page = text(browser.get(repository.get_absolute_url()))
+    assert "Verify now" not in page and "Verified per node" not in page
+    answer = browser.post(reverse("repositories:verify", args=[repository.pk]), follow=True)
+    assert "no node writes there" in text(answer)
+    assert not Run.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("kept", "taken"),
+    [({}, True), ({"readonly": "false"}, True), ({"readonly": False}, True), ({"readonly": "true"}, False)],
+)
+@pytest.mark.parametrize("state", ["registered", "missing"])
+def test_snapshots_go_to_registered_ones_that_may_be_written(repository, kept, taken, state):
+    Repository.objects.update(settings={"location": "/srv/snapshots/nightly"} | kept, state=state)
+
+    assert Repository.objects.targets().exists() is (taken and state == "registered")
+
+
+def test_the_form_says_where_a_repository_may_be(as_person, cluster):
+    browser, address = as_person("administrator"), reverse("repositories:register")
+    assert "Allowed on" not in text(browser.get(address))
+
+    data = {"writes_snapshots": True, "path_repo": ["/srv/snapshots", "/mnt/nfs"]}
+    Cluster.objects.update(nodes=[data, data | {"path_repo": ["/mnt/nfs"]}])
+
+    assert "Allowed on soc-prod: /mnt/nfs." in text(browser.get(address))
 
 
 def test_what_was_lost_is_said_with_a_link_to_it(as_person, repository):

@@ -6,6 +6,7 @@ import pytest
 
 from backups.access import Denied
 from backups.audit.models import AuditEntry
+from backups.repositories.models import Repository
 from backups.snapshots.models import SnapshotProfile
 from backups.snapshots.services import SnapshotError, save_profile
 from tests.factories import connected_cluster, registered_repository
@@ -105,3 +106,18 @@ def test_a_bad_template_is_marked_at_its_own_field(as_person, repository):
     response = as_person("administrator").post("/snapshots/profiles/add/", sent)
 
     assert list(response.context["form"].errors) == ["name_template"]
+
+
+def test_a_read_only_repository_is_offered_to_nobody_but_the_profile_that_has_it(as_person, cast, repository):
+    profile = save_profile(actor=cast["administrator"], profile=new(repository))
+    read_only = {"location": repository.location, "readonly": "true"}
+    other = registered_repository(repository.cluster, "other", "/srv/snapshots/other")
+    Repository.objects.filter(pk=repository.pk).update(settings=read_only)
+    client = as_person("administrator")
+
+    added = client.get("/snapshots/profiles/add/").context["form"]["repository"]
+    changed = client.get(f"/snapshots/profiles/{profile.pk}/change/").context["form"]["repository"]
+
+    assert [str(choice) for _, choice in added.field.choices] == [str(other)]
+    assert changed.value() == repository.pk
+    assert [str(choice) for _, choice in changed.field.choices] == [str(repository), str(other)]
