@@ -101,9 +101,12 @@ def why_not_restricted(cluster: Cluster) -> str:
 
 
 def twins_of(repository: Repository) -> list[Repository]:
-    """Other registered rows that name the same storage: the same uuid anywhere, or the same place on its cluster. On
-    other clusters the same place may be the same storage, where a uuid does not say that it is not."""
-    others = Repository.objects.filter(state=RepositoryState.REGISTERED).exclude(pk=repository.pk)
+    """Other registered rows that write to the same storage: the same uuid anywhere, or the same place on its cluster.
+    On other clusters the same place may be the same storage, where a uuid does not say that it is not. Who only
+    reads does no harm."""
+    if repository.is_readonly:
+        return []
+    others = Repository.objects.targets().exclude(pk=repository.pk)
     same = Q(pk=None)
     if repository.uuid:
         same |= Q(uuid=repository.uuid)

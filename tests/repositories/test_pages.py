@@ -151,6 +151,17 @@ def test_another_cluster_that_may_write_to_the_same_storage_is_named(
     assert words in page
 
 
+def test_who_only_reads_is_no_second_writer(as_person, repository):
+    other = registered_repository(repository.cluster, "recovery")
+    browser = as_person("viewer")
+    assert "This is also recovery" in text(browser.get(repository.get_absolute_url()))
+
+    Repository.objects.filter(pk=other.pk).update(settings=other.settings | {"readonly": "true"})
+
+    for row in (repository, other):
+        assert "This is also" not in text(browser.get(row.get_absolute_url()))
+
+
 def test_the_list_is_filtered_by_its_address(as_person, repository, fake_elasticsearch):
     other = registered_repository(connected_cluster(fake_elasticsearch, "other"), "weekly")
     browser = as_person("viewer")
