@@ -11,7 +11,7 @@ from .models import Effect, Run, RunState
 
 class KindWords(NamedTuple):
     """``stays``: what a cancel leaves as it is, said before it. ``look``: what to look at when the effect of a run
-    is unknown."""
+    is unknown. ``undone`` and ``rest``: that what was begun is gone, and what is left of it all the same."""
 
     title: str
     icon: str = "activity"
@@ -19,6 +19,8 @@ class KindWords(NamedTuple):
     look: str = (
         "Look at its last call and at the log, then into the cluster itself. Until then count on neither outcome."
     )
+    undone: str = "What was begun was undone"
+    rest: str = ""
 
 
 KINDS: dict[str, KindWords] = {
@@ -29,6 +31,9 @@ KINDS: dict[str, KindWords] = {
         "and the repository stay as they are.",
         "Look whether the repository has a snapshot of this name. If it has and Elasticsearch says SUCCESS, it can "
         "be restored from; if it has not, nothing was made. Until somebody looked, count on neither.",
+        undone="No snapshot was left behind",
+        rest="Earlier snapshots are not touched. What was copied so far stays as unused data until Elasticsearch "
+        "removes it with a later delete or cleanup.",
     ),
     "register_repository": KindWords(
         "Register repository",
@@ -65,8 +70,10 @@ def ending_of(run: Run) -> Ending | None:
     if run.state == RunState.SUCCEEDED:
         return Ending("ok", "Done and checked") if run.effect == Effect.APPLIED else Ending("ok", "Done")
     note = "fail" if run.state == RunState.FAILED else "warn"
+    clean = "run" if run.state == RunState.CANCELLED else note
+    words = words_of(run.kind)
     endings = {
-        Effect.NONE: Ending("run" if run.state == RunState.CANCELLED else note, Effect.NONE.label),
-        Effect.ROLLED_BACK: Ending(note, "What was begun was undone"),
+        Effect.NONE: Ending(clean, Effect.NONE.label),
+        Effect.ROLLED_BACK: Ending(clean, words.undone, words.rest),
     }
     return endings.get(run.effect) or Ending(note, "A part of it is there", "What is missing is named below.")

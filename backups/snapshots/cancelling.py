@@ -21,8 +21,8 @@ DELETED_WITHIN = timedelta(minutes=10)
 AGAIN_AFTER = 2
 
 DELETED = (
-    "The unfinished snapshot was deleted. Earlier snapshots are not touched. What was copied so far stays in the "
-    "repository as unused data until its next cleanup."
+    "The unfinished snapshot was deleted. Earlier snapshots are not touched. What was copied so far stays as unused "
+    "data until Elasticsearch removes it with a later delete or cleanup."
 )
 
 
@@ -70,8 +70,8 @@ def wait_until_gone(turn: Turn) -> Stay:
     return Stay(0.5)
 
 
-def cancelled(turn: Turn, snapshot: Snapshot, what: str) -> Done:
+def cancelled(turn: Turn, snapshot: Snapshot, what: str, effect: str = Effect.NONE) -> Done:
     """The defined end of a cancel; ``what`` says what became of the snapshot."""
     turn.log(f"Cancelled. {what}", Level.DONE)
     turn.write(lambda a: services.set_state(snapshot, SnapshotState.CANCELLED, what))
-    return Done(RunState.CANCELLED, Effect.NONE, what)
+    return Done(RunState.CANCELLED, effect, what)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import datetime
 
 from django.db import models
 from django.db.models import Q
@@ -146,6 +147,18 @@ class Snapshot(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("snapshots:detail", args=[self.pk])
+
+    @property
+    def closed_at(self) -> datetime | None:
+        """When it ended; for one that came to nothing when its run did, because nobody follows it since. None while it
+        goes on, and where it is not known."""
+        if self.ended_at or self.goes_on or not self.run:
+            return self.ended_at
+        return self.run.ended_at
+
+    @property
+    def goes_on(self) -> bool:
+        return self.state in (SnapshotState.WANTED, SnapshotState.RUNNING)
 
     @property
     def claims_data(self) -> bool:

@@ -122,7 +122,7 @@ def vanished(turn: Turn, snapshot: Snapshot) -> Stay | Done:
     """There is no snapshot of this name any more: because of our cancel, or because the cluster lost it."""
     if cancelling.sent(turn):
         turn.write(lambda a: a.record("snapshot.deleted", snapshot, run=turn.run.pk))
-        return cancelling.cancelled(turn, snapshot, cancelling.DELETED)
+        return cancelling.cancelled(turn, snapshot, cancelling.DELETED, Effect.ROLLED_BACK)
     if "vanished_at" not in turn.memory:
         turn.remember(vanished_at=clock.now())
         return Stay(1)

@@ -16,6 +16,7 @@ from .models import Snapshot, SnapshotProfile, default_patterns
 
 # What a list shows of a row: the rest may be long, and a page has a hundred rows.
 SHOWN = ("name", "state", "run", "shards_total", "shards_failed", "bytes_new", "started_at", "ended_at")
+SHOWN += ("run__ended_at",)
 SHOWN += ("repository__name", "repository__collected_at", "repository__cluster__name", "profile__name")
 
 
@@ -24,7 +25,7 @@ SHOWN += ("repository__name", "repository__collected_at", "repository__cluster__
 def snapshot_list(request):
     filters = forms.SnapshotFilters(request)
     chosen = dict(filters.chosen)
-    rows = Snapshot.objects.select_related("repository__cluster", "profile").only(*SHOWN)
+    rows = Snapshot.objects.select_related("repository__cluster", "profile", "run").only(*SHOWN)
     if prefix := chosen.pop("q", ""):
         rows = rows.filter(name__startswith=prefix)
     page = paginate(request, rows.filter(**chosen).with_index_count())
@@ -61,10 +62,13 @@ def live(request, pk):
 @require_http_methods(["GET", "POST"])
 @role_required("snapshot.start")
 def start(request):
-    """Start a snapshot of a profile (``?profile=``), or without one."""
+    """Start a snapshot of a profile (``?profile=``), or without one (``?profile=none``). Who does not say which gets
+    the only profile, where there is one: a snapshot without it would leave it unprotected."""
     profile_pk = request.GET.get("profile", "")
     if profile_pk.isdigit():
         return _start_profile(request, get_object_or_404(_profiles(), pk=profile_pk))
+    if request.method == "GET" and not profile_pk and len(only := _profiles()[:2]) == 1:
+        return redirect(f"{request.path}?profile={only[0].pk}")
     return _start_free(request)
 
 

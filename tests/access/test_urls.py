@@ -62,7 +62,7 @@ runs:log_text                  | in   ok   ok   ok   ok   ok   | in   not  not  
 runs:cancel                    | in   not  not  not  not  not  | in   no   go   no   no   go
 runs:check                     | in   gone ok   gone gone gone | in   not  not  not  not  not
 snapshots:list                 | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
-snapshots:start                | in   no   ok   no   no   ok   | in   no   bad  no   no   bad
+snapshots:start                | in   no   go   no   no   go   | in   no   bad  no   no   bad
 snapshots:preview              | in   not  not  not  not  not  | in   no   ok   no   no   ok
 snapshots:profiles             | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 snapshots:profile_add          | in   no   no   no   no   ok   | in   no   no   no   no   bad

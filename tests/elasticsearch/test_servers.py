@@ -285,7 +285,7 @@ def test_a_delete_without_an_answer_has_one_effect_and_the_right_verdict(life, r
         run = work(run)
 
         sent = [write for write in proxy.writes if write.startswith("DELETE") and f"/{how}" in write]
-        assert (run.state, run.effect, run.snapshot.state, len(sent)) == ("cancelled", "none", "cancelled", 1), how
+        assert (run.state, run.effect, run.snapshot.state, len(sent)) == ("cancelled", "rolled_back", "cancelled", 1), how
         assert life.there(repository) == []
 
 
@@ -299,7 +299,7 @@ def test_a_cancelled_one_is_deleted_and_the_earlier_one_stays(life, repository):
 
     run = work(run)
 
-    assert (run.state, run.effect) == ("cancelled", "none")
+    assert (run.state, run.effect) == ("cancelled", "rolled_back")
     assert [found["snapshot"] for found in life.there(repository)] == ["earlier"]
 
 

@@ -133,7 +133,7 @@ def test_cancel_deletes_it_and_keeps_the_earlier_one(scene, cast, start, work):
 
     run = work(run)
 
-    assert (run.state, run.effect) == ("cancelled", "none")
+    assert (run.state, run.effect) == ("cancelled", "rolled_back")
     assert [found["snapshot"] for found in scene.snapshots(repository)] == ["earlier"]
 
 

@@ -178,6 +178,10 @@ def good(name: str) -> bool:
         (".dot", "begin with a letter or a digit"),
         ("a b", "not allowed"),
         ("a*", "not allowed"),
+        ("Nightly Backup!", "has upper-case letters. Use lower case only. It has a character that is not allowed"),
+        ("Nightly Backup!", "begin with a letter or a digit: nightly-backup."),
+        ("a..b", "Use one: a.b."),
+        ("!!!", "begin with a letter or a digit."),
         ("a/b", "not allowed"),
         ("a\n", "not allowed"),
         ("né", "not allowed"),
@@ -187,6 +191,16 @@ def good(name: str) -> bool:
 def test_a_bad_name_is_explained(name, words):
     with pytest.raises(BadName, match=words):
         check_name(name)
+
+
+@given(st.text(alphabet="abZ9._- !É/", min_size=1, max_size=12))
+@example("Nightly Backup!")
+def test_a_name_that_is_suggested_passes(name):
+    try:
+        check_name(name)
+    except BadName as error:
+        _, colon, suggestion = str(error).removesuffix(".").rpartition(": ")
+        assert good(suggestion) or not (colon or any(c.isascii() and c.isalnum() for c in name))
 
 
 @given(st.from_regex(r"[a-z0-9][a-z0-9_-]{0,127}", fullmatch=True), st.integers(0, 12))

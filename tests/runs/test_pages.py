@@ -155,7 +155,8 @@ def test_an_approver_sees_no_calls(as_person, run):
         (RunState.FAILED, Effect.NONE, "Nothing was changed"),
         (RunState.CANCELLED, Effect.NONE, "Nothing was changed"),
         (RunState.PARTIAL, Effect.APPLIED, "A part of it is there"),
-        (RunState.FAILED, Effect.ROLLED_BACK, "What was begun was undone"),
+        (RunState.FAILED, Effect.ROLLED_BACK, "No snapshot was left behind Earlier snapshots are not touched."),
+        (RunState.CANCELLED, Effect.ROLLED_BACK, "No snapshot was left behind Earlier snapshots are not touched."),
         (RunState.FAILED, Effect.UNKNOWN, "Unknown: somebody must look Look whether the repository has a snapshot"),
     ],
 )

@@ -99,7 +99,7 @@ def test_a_delete(proxy, fake, repository, cast, how):
         Run.objects.filter(pk=run.pk).update(result=run.result | long_ago)
     work(run)
 
-    assert (run.state, run.effect, run.snapshot.state) == ("cancelled", "none", "cancelled")
+    assert (run.state, run.effect, run.snapshot.state) == ("cancelled", "rolled_back", "cancelled")
     assert NAME not in fake.repositories["nightly"].snapshots
     assert sum(write.startswith("DELETE") for write in proxy.writes) == 1
 

@@ -1,10 +1,15 @@
 """The pages of snapshots and profiles show what the rows say, and nothing that was not proven."""
 
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 
 from backups.repositories.models import Repository
+from backups.runs import queue_run
+from backups.runs.models import Run
 from backups.snapshots.models import Snapshot, SnapshotProfile
+from backups.templatetags import formats
 
 PAGES = ["/snapshots/", "/snapshots/start/", "/snapshots/profiles/", "/snapshots/profiles/add/"]
 
@@ -118,3 +123,35 @@ def test_a_count_is_judged_only_when_the_snapshot_is_over(as_person, repository)
     text = as_person("viewer").get(snapshot.get_absolute_url()).content.decode()
 
     assert "Before, so far" in text and 'data-l="Counted">Not counted' not in text
+
+
+@pytest.mark.parametrize("state", ["cancelled", "failed", "missing", "unknown"])
+def test_one_that_came_to_nothing_ended_with_its_run(as_person, cast, repository, state):
+    run, began = queue_run("snapshot", actor=None, subject="snapshot n"), timezone.now() - timedelta(hours=9)
+    Run.objects.filter(pk=run.pk).update(state="failed", ended_at=began + timedelta(seconds=75))
+    profile = SnapshotProfile.objects.create(cluster=repository.cluster, repository=repository, name="SOC")
+    row = Snapshot.objects.create(
+        repository=repository, profile=profile, run=run, name="n", state=state, started_at=began
+    )
+    row.indices.create(name="events-1", state="open", documents_before=120)
+    client = as_person("viewer")
+
+    pages = [client.get(url).content.decode() for url in ("/snapshots/", profile.get_absolute_url())]
+    own = client.get(row.get_absolute_url()).content.decode()
+
+    assert all(formats.duration(75) in page and "so far" not in page for page in pages)
+    assert "Not ended" not in own and "so far" not in own
+
+
+def test_one_that_runs_counts_on(as_person, repository):
+    Snapshot.objects.create(repository=repository, name="n", state="running", started_at=timezone.now())
+
+    assert " so far" in as_person("viewer").get("/snapshots/").content.decode()
+
+
+def test_how_long_one_took_whose_end_nobody_saw_is_not_said(as_person, repository):
+    Snapshot.objects.create(repository=repository, name="n", state="missing", started_at=timezone.now())
+
+    page = as_person("viewer").get("/snapshots/").content.decode()
+
+    assert '<td class="num" data-l="Took">–</td>' in page

@@ -543,7 +543,7 @@ def test_cancel_deletes_the_running_snapshot_with_the_restricted_credential(star
 
     run = run_until_over(run)
 
-    assert (run.state, run.effect) == ("cancelled", "none")
+    assert (run.state, run.effect) == ("cancelled", "rolled_back")
     assert NAME not in fake.repositories["nightly"].snapshots
     deletes = [(user, target) for method, target, user, _ in fake.requests if method == "DELETE"]
     assert [user for user, _ in deletes] == ["restricted"]

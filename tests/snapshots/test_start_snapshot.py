@@ -151,6 +151,30 @@ def test_a_form_from_a_stale_tab_starts_nothing(as_person, cast, profile):
     assert not Run.objects.history().exists()
 
 
+def test_the_only_profile_is_chosen_by_itself(as_person, profile):
+    client = as_person("operator")
+
+    page = client.get(START, follow=True)
+
+    assert page.context["profile"] == profile
+    assert "?profile=none" in page.content.decode()
+
+
+def test_without_a_profile_can_be_chosen_all_the_same(as_person, profile):
+    page = as_person("operator").get(START, {"profile": "none"})
+
+    assert "profile" not in page.context and "Without a profile" in page.content.decode()
+
+
+def test_of_two_profiles_none_is_chosen(as_person, cast, profile):
+    other = SnapshotProfile(cluster=profile.cluster, repository=profile.repository, name="Other")
+    save_profile(actor=cast["administrator"], profile=other)
+
+    page = as_person("operator").get(START)
+
+    assert page.status_code == 200 and "profile" not in page.context
+
+
 def test_a_snapshot_starts_without_a_profile(as_person, repository):
     client = as_person("operator")
     sent = form_of(client.get(START)) | {

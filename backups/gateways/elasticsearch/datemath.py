@@ -54,16 +54,26 @@ def check_name(name: str) -> str:
         raise BadName("The name is empty.")
     if len(name) > NAME_LIMIT:
         raise BadName(f"The name has {len(name)} characters; at most {NAME_LIMIT} are allowed.")
+    faults = []
     if any(character.isupper() for character in name):
-        raise BadName(f"The name {name} has upper-case letters. Use lower case only: {name.lower()}.")
+        faults.append("upper-case letters. Use lower case only")
     if ".." in name:
-        raise BadName(f"The name {name} has two dots in a row. Use one.")
-    if not _NAME.fullmatch(name):
-        raise BadName(
-            f"The name {name} has a character that is not allowed. Use a to z, 0 to 9, dot, hyphen and "
-            "underscore, and begin with a letter or a digit."
+        faults.append("two dots in a row. Use one")
+    if not _NAME.fullmatch(name.lower()):
+        faults.append(
+            "a character that is not allowed. Use a to z, 0 to 9, dot, hyphen and underscore, and begin with a letter "
+            "or a digit"
         )
+    if faults:
+        better = _mended(name)
+        raise BadName(f"The name {name} has {'. It has '.join(faults)}{f': {better}' if better else ''}.")
     return name
+
+
+def _mended(name: str) -> str:
+    """The nearest name that passes; empty when nothing of it can stay."""
+    plain = re.sub(r"[^a-z0-9._-]+", "-", name.lower())
+    return re.sub(r"\.{2,}", ".", plain).strip("._-")
 
 
 def propose(name: str, taken: Collection[str]) -> str:
