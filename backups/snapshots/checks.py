@@ -9,6 +9,8 @@ from backups.gateways.elasticsearch.errors import GatewayError
 from backups.repositories.models import Repository
 from backups.runs import Turn
 
+from . import selection
+
 SHOWN = 200
 
 
@@ -16,7 +18,8 @@ def check_patterns(turn: Turn) -> dict:
     """Params: ``repository`` (its primary key) and ``patterns``.
 
     Result: ``error`` and ``detail``, or ``indices`` (name, documents, bytes, state; the first 200), their number and
-    sums, ``unmatched`` patterns, and how many indices of ``data_streams`` are left out.
+    sums, ``unmatched`` patterns, ``hints`` on those that name a data stream, and how many indices of
+    ``data_streams`` are left out.
     """
     repository = Repository.objects.select_related("cluster").get(pk=turn.run.params["repository"])
     wanted = turn.run.params["patterns"]
@@ -31,9 +34,9 @@ def check_patterns(turn: Turn) -> dict:
         "number": len(chosen),
         "documents": sum(index.documents or 0 for index in chosen),
         "bytes": sum(index.bytes or 0 for index in chosen),
-        # One that takes away and finds nothing to take is no mistake: the default is one.
-        "unmatched": [p for p in patterns.unmatched(wanted, found) if not p.startswith("-")],
-        "data_streams": sum(index.name.startswith(".ds-") and index.name not in names for index in found),
+        "unmatched": selection.unmatched(wanted, found),
+        "data_streams": selection.left_out(names, found),
+        "hints": selection.stream_hints(wanted, found),
         "indices": [
             {"name": i.name, "documents": i.documents, "bytes": i.bytes, "state": i.state, "health": i.health}
             for i in chosen[:SHOWN]

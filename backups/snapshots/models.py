@@ -150,8 +150,8 @@ class Snapshot(models.Model):
 
     @property
     def closed_at(self) -> datetime | None:
-        """When it ended; for one that came to nothing when its run did, because nobody follows it since. None while it
-        goes on, and where it is not known."""
+        """When it ended; for one that came to nothing when its run did, because nobody follows it since. None while
+        it goes on, and where it is not known."""
         if self.ended_at or self.goes_on or not self.run:
             return self.ended_at
         return self.run.ended_at

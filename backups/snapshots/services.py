@@ -15,12 +15,13 @@ from backups.gateways.elasticsearch import datemath
 from backups.gateways.elasticsearch.indices import IndexFacts
 from backups.repositories.models import Repository, RepositoryState
 from backups.runs import RunError, queue_run
-from backups.runs.models import Run
+from backups.runs.models import CHECK, Run, RunState
 
 from . import verdict
 from .models import HOLDS_NAME, Mapping, Snapshot, SnapshotIndex, SnapshotProfile, SnapshotState
 
 KIND = "snapshot"
+PREVIEW = "snapshots:start"
 PROFILE_FIELDS = (
     *("cluster", "repository", "name", "patterns", "name_template", "global_state", "partial", "time_field"),
 )
@@ -130,6 +131,15 @@ def save_profile(*, actor, profile: SnapshotProfile, seen: str = "", reason: str
         if change:
             a.record("profile.changed" if before else "profile.added", profile, change=change)
     return profile
+
+
+def was_seen_empty(actor, profile: SnapshotProfile) -> bool:
+    """Whether this person's newest preview was of what the profile takes now, and said that it is nothing."""
+    seen = Run.objects.filter(kind=CHECK, actor=actor, subject=PREVIEW, state=RunState.SUCCEEDED)
+    newest = seen.only("params", "result").order_by("-pk").first()
+    if newest is None or newest.params["patterns"] != profile.patterns:
+        return False
+    return newest.params["repository"] == profile.repository_id and newest.result.get("number") == 0
 
 
 def free_name(repository: Repository | None, template: str, now: datetime) -> str:

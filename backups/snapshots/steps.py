@@ -14,8 +14,9 @@ from backups.gateways.elasticsearch import snapshots as es
 from backups.gateways.elasticsearch.errors import Answered, Damaged, GatewayError, OutcomeUnknown, Taken
 from backups.runs import Done, Kind, Next, Stay, Step, Turn
 from backups.runs.models import Effect, Level, RunState
+from backups.templatetags.formats import count_of
 
-from . import cancelling, services, troubles
+from . import cancelling, selection, services, troubles
 from .compare import SHARDS_ASKED_AGAIN
 from .models import Snapshot, SnapshotState
 from .ownership import ours
@@ -41,21 +42,25 @@ def prepare(turn: Turn):
     if turn.cancel_requested:
         return cancelling.cancelled(turn, snapshot, "Nothing was sent to the cluster.")
     try:
-        client = _reader(snapshot)
-        names = patterns.expand(turn.run.params["patterns"], es_indices.list_indices(client))
+        client, wanted = _reader(snapshot), turn.run.params["patterns"]
+        listed = es_indices.list_indices(client)
+        names = patterns.expand(wanted, listed)
         facts = es_indices.facts(client, names) if names else {}
         found = es.get(client, snapshot.repository.name, snapshot.name)
     except GatewayError as error:
         return troubles.no_answer(turn, snapshot, error)
     if not facts:
-        wanted = ", ".join(turn.run.params["patterns"])
-        return troubles.failed(turn, snapshot, f"No index matches {wanted}. Nothing was made. Check the patterns.")
+        return troubles.matches_nothing(turn, snapshot, selection.stream_hints(wanted, listed))
     if found and not ours(snapshot, found):
         return troubles.taken(turn, snapshot)
     documents = sum(index.documents or 0 for index in facts.values())
-    turn.log(f"{len(facts)} indices with {documents:,} documents: {', '.join(sorted(facts))}")
+    taken = f"{count_of(len(facts), 'index', 'indices')} with {count_of(documents, 'document')}"
+    turn.log(f"{taken}: {', '.join(sorted(facts))}")
+    warnings = selection.warnings(wanted, names, listed)
+    for warning in warnings:
+        turn.log(warning, Level.WARNING)
     turn.write(lambda a: services.record_before(snapshot, facts))
-    return Next(f"{len(facts)} indices, {documents:,} documents")
+    return Next(" ".join((f"{taken}.", *warnings)) if warnings else taken)
 
 
 def create(turn: Turn):

@@ -30,6 +30,13 @@ BUSY = "concurrent_snapshot_execution_exception"
 AGAIN_AFTER = 2
 
 
+def matches_nothing(turn: Turn, snapshot: Snapshot, hints: list[str]) -> Done:
+    """There is nothing to take; ``hints`` say what was meant, where that can be told."""
+    wanted = ", ".join(turn.run.params["patterns"])
+    said = f"No index matches {wanted}. Nothing was made. {' '.join(hints)}".strip()
+    return failed(turn, snapshot, f"{said} Check the patterns.")
+
+
 def no_answer(turn: Turn, snapshot: Snapshot, error: GatewayError) -> Stay | Done:
     """A look failed. Before the call was sent, silence is waited out for a moment and a refusal ends the run."""
     sent, now = _maybe_sent(turn, snapshot), clock.now()

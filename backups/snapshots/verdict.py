@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from backups.gateways.elasticsearch.indices import IndexFacts
 from backups.gateways.elasticsearch.snapshots import SnapshotFacts
+from backups.templatetags.formats import count_of
 
 from .models import Counted, SnapshotIndex, SnapshotState
 
@@ -35,10 +36,9 @@ def judge(found: SnapshotFacts, wanted: Collection[str]) -> Verdict:
     problems += [f"{name} is in the snapshot although it was not asked for" for name in extra]
     whole = found.shards_total > 0 and found.shards_failed == 0 and found.shards_successful == found.shards_total
     if found.state == "SUCCESS" and whole and not problems:
-        return Verdict(
-            SnapshotState.VERIFIED,
-            f"The repository lists all {found.shards_total} shards of {len(found.indices)} indices as complete.",
-        )
+        shards, indices = count_of(found.shards_total, "shard"), count_of(len(found.indices), "index", "indices")
+        every = "the" if found.shards_total == 1 else "all"
+        return Verdict(SnapshotState.VERIFIED, f"The repository lists {every} {shards} of {indices} as complete.")
     if found.state in ("SUCCESS", "PARTIAL") and found.shards_successful:
         safe = f"{found.shards_successful} of {found.shards_total} shards are complete"
         reason = _first(problems) or "The cluster does not say why."

@@ -128,7 +128,7 @@ def preview(request):
         "name": services.described_name(repository, name) if name else "",
         "template": "backups/snapshots/_preview.html",
     }
-    run = queue_check("patterns", actor=request.user, form="snapshots:start", params=params)
+    run = queue_check("patterns", actor=request.user, form=services.PREVIEW, params=params)
     return check_fragment(request, run)
 
 
@@ -169,6 +169,8 @@ def _profile_form(request, profile):
             form.add_error(error.field if error.field in form.fields else None, str(error))
         else:
             messages.success(request, f"Profile {form.instance} {'added' if adding else 'changed'}.")
+            if services.was_seen_empty(request.user, form.instance):
+                messages.warning(request, "No index matches its patterns: as it is, its snapshots are refused.")
             return redirect(form.instance)
     # What was sent stays what was seen: saving a second time must not slip over somebody else's change.
     seen = request.POST.get("seen", "") if form.is_bound else now

@@ -12,6 +12,11 @@ def number(count: int) -> str:
     return f"{count:,}"
 
 
+def count_of(count: int, one: str, many: str = "") -> str:
+    """1 index, 1,234 indices."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def size(count: float) -> str:
     """Binary units, as Elasticsearch counts, with three significant digits: 18.2 GiB."""
     unit = 0

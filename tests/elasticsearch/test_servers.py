@@ -285,7 +285,8 @@ def test_a_delete_without_an_answer_has_one_effect_and_the_right_verdict(life, r
         run = work(run)
 
         sent = [write for write in proxy.writes if write.startswith("DELETE") and f"/{how}" in write]
-        assert (run.state, run.effect, run.snapshot.state, len(sent)) == ("cancelled", "rolled_back", "cancelled", 1), how
+        expected = ("cancelled", "rolled_back", "cancelled", 1)
+        assert (run.state, run.effect, run.snapshot.state, len(sent)) == expected, how
         assert life.there(repository) == []
 
 

@@ -7,6 +7,7 @@ import pytest
 from backups.access import Denied
 from backups.audit.models import AuditEntry
 from backups.repositories.models import Repository
+from backups.runs.models import Run
 from backups.snapshots.models import SnapshotProfile
 from backups.snapshots.services import SnapshotError, save_profile
 from tests.factories import connected_cluster, registered_repository
@@ -121,3 +122,36 @@ def test_a_read_only_repository_is_offered_to_nobody_but_the_profile_that_has_it
     assert [str(choice) for _, choice in added.field.choices] == [str(other)]
     assert changed.value() == repository.pk
     assert [str(choice) for _, choice in changed.field.choices] == [str(repository), str(other)]
+
+
+@pytest.mark.parametrize(("previewed", "warned"), [("nothing-*", True), ("events-*", False), (None, False)])
+def test_saving_what_was_seen_to_match_nothing_says_so(
+    as_person, fake, repository, run_until_over, previewed, warned
+):
+    client = as_person("administrator")
+    if previewed:
+        client.post("/snapshots/preview/", {"repository": repository.pk, "patterns": previewed})
+        run_until_over(Run.objects.get(kind="check"))
+    sent = {"name": "SOC", "repository": repository.pk, "patterns": previewed or "nothing-*"}
+
+    page = client.post("/snapshots/profiles/add/", sent | {"name_template": "x", "time_field": "t"}, follow=True)
+
+    assert SnapshotProfile.objects.exists()
+    assert ("No index matches its patterns" in page.content.decode()) is warned
+
+
+def test_a_preview_of_other_patterns_says_nothing_of_these(as_person, fake, repository, run_until_over):
+    client = as_person("administrator")
+    client.post("/snapshots/preview/", {"repository": repository.pk, "patterns": "nothing-*"})
+    run_until_over(Run.objects.get(kind="check"))
+    sent = {
+        "name": "SOC",
+        "repository": repository.pk,
+        "patterns": "events-*",
+        "name_template": "x",
+        "time_field": "t",
+    }
+
+    page = client.post("/snapshots/profiles/add/", sent, follow=True)
+
+    assert "No index matches its patterns" not in page.content.decode()

@@ -101,6 +101,39 @@ def test_patterns_that_match_nothing_send_nothing(start, fake, run_until_over):
     assert creates(fake) == []
 
 
+def test_what_is_not_taken_is_warned_of_in_the_log_and_at_the_step(start, fake, run_until_over):
+    fake.add_index(".ds-logs-2026.11.22-000001", 9)
+
+    run = run_until_over(start(patterns=["events-1", "nothing-*", "logs", "-gone"]))
+
+    said = [
+        "Nothing matches nothing-*, logs.",
+        "logs is the name of data streams: .ds-logs-* takes their indices.",
+        "Indices of data streams that are left out: 1. Patterns that begin with .ds- take them.",
+    ]
+    assert run.state == "succeeded"
+    assert list(run.log.filter(level="warning").values_list("text", flat=True)) == said
+    assert run.steps.get(number=0).note == " ".join(("1 index with 120 documents.", *said))
+
+
+def test_a_run_that_takes_all_of_it_warns_of_nothing(start, fake, run_until_over):
+    run = run_until_over(start())
+
+    assert not run.log.filter(level="warning").exists()
+    assert run.steps.get(number=0).note == "2 indices with 200 documents"
+
+
+def test_a_data_stream_that_was_named_is_told_in_the_error(start, fake, run_until_over):
+    fake.add_index(".ds-logs-2026.11.22-000001", 9)
+
+    run = run_until_over(start(patterns=["logs"]))
+
+    assert run.error == (
+        "No index matches logs. Nothing was made. logs is the name of data streams: .ds-logs-* takes their indices. "
+        "Check the patterns."
+    )
+
+
 def test_a_partial_snapshot_is_partial_and_names_the_shard(start, fake, run_until_over):
     fake.make_partial("events-2", 1, "no space left on device")
 

@@ -237,3 +237,15 @@ def test_the_preview_says_that_data_streams_are_left_out(as_person, fake, reposi
 
     assert "Data streams are left out" in text
     assert "match nothing" not in text
+
+
+def test_the_preview_knows_the_name_of_a_data_stream(as_person, fake, repository, run_until_over):
+    fake.add_index(".ds-logs-2026.11.22-000001", 9)
+    client = as_person("operator")
+    client.post("/snapshots/preview/", {"repository": repository.pk, "patterns": "logs"})
+    check = run_until_over(Run.objects.get(kind="check"))
+
+    text = client.get(f"/runs/checks/{check.pk}/").content.decode()
+
+    assert "No index matches" in text
+    assert "logs is the name of data streams: .ds-logs-* takes their indices." in text

@@ -19,6 +19,7 @@ FAILURE = ShardFailure("b", 1, "node", "no space left")
     ("facts", "state", "says"),
     [
         (found(), "verified", "all 3 shards of 2 indices as complete"),
+        (found(indices=("a", "b"), total=1), "verified", "lists the 1 shard of 2 indices as complete"),
         (
             found("PARTIAL", failed=1, failures=(FAILURE,)),
             "partial",

@@ -61,8 +61,8 @@ def check_name(name: str) -> str:
         faults.append("two dots in a row. Use one")
     if not _NAME.fullmatch(name.lower()):
         faults.append(
-            "a character that is not allowed. Use a to z, 0 to 9, dot, hyphen and underscore, and begin with a letter "
-            "or a digit"
+            "a character that is not allowed. Use a to z, 0 to 9, dot, hyphen and underscore, and begin with a "
+            "letter or a digit"
         )
     if faults:
         better = _mended(name)
