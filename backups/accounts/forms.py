@@ -13,6 +13,15 @@ from .services import MIN_REASON, AccountError, check_roles
 
 MAX_PASSWORD = 1000
 PEOPLE_STATES = [("", "Any state"), ("active", "Active"), ("invited", "Invited"), ("deactivated", "Deactivated")]
+REGIONS = ("Africa", "America", "Antarctica", "Arctic", "Asia")
+REGIONS += ("Atlantic", "Australia", "Europe", "Indian", "Pacific")
+WHAT = {
+    "viewer": "sees every page but people and the log, and starts nothing",
+    "operator": "starts and cancels snapshots, verifies repositories",
+    "approver": "sees what a viewer sees and the people; approves what needs a second person",
+    "auditor": "reads and exports the whole log, and changes nothing",
+    "administrator": "connects clusters, registers repositories, manages profiles and people",
+}
 
 
 def posted(request):
@@ -20,9 +29,14 @@ def posted(request):
     return request.POST if request.method == "POST" else None
 
 
-def password_field(label: str, autocomplete: str, **kwargs) -> forms.CharField:
+def time_zones() -> list[str]:
+    """Those of places. The others are old names of them, offsets, and none at all (Factory, localtime)."""
+    return sorted(zone for zone in available_timezones() if zone.partition("/")[0] in REGIONS)
+
+
+def password_field(label: str, autocomplete: str, *, focus: bool = False, **kwargs) -> forms.CharField:
     """Blanks count; what was typed is never sent back."""
-    widget = forms.PasswordInput({"autocomplete": autocomplete})
+    widget = forms.PasswordInput({"autocomplete": autocomplete, "autofocus": focus})
     return forms.CharField(label=label, strip=False, max_length=MAX_PASSWORD, widget=widget, **kwargs)
 
 
@@ -30,13 +44,15 @@ class SignInForm(forms.Form):
     name = forms.CharField(
         label="Sign-in name",
         max_length=150,
-        widget=forms.TextInput({"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
+        widget=forms.TextInput(
+            {"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false", "autofocus": True}
+        ),
     )
     password = password_field("Password", "current-password")
 
 
 class StepUpForm(forms.Form):
-    password = password_field("Password", "current-password")
+    password = password_field("Password", "current-password", focus=True)
 
 
 class PasswordForm(forms.Form):
@@ -70,7 +86,7 @@ class ProfileForm(forms.Form):
         label="Time zone",
         required=False,
         help_text="Times are shown in UTC; yours is added as a second line.",
-        choices=lambda: [("", "UTC only"), *((zone, zone) for zone in sorted(available_timezones()))],
+        choices=lambda: [("", "UTC only"), *((zone, zone) for zone in time_zones())],
     )
 
 
@@ -83,7 +99,7 @@ class ReasonForm(forms.Form):
 class RolesForm(forms.Form):
     roles = forms.MultipleChoiceField(
         label="Roles",
-        choices=[(role, role.capitalize()) for role in ROLES],
+        choices=[(role, f"{role.capitalize()}: {WHAT[role]}") for role in ROLES],
         widget=forms.CheckboxSelectMultiple,
         help_text="Roles add up. An auditor holds no other role.",
     )

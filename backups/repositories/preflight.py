@@ -57,7 +57,9 @@ def examine(name: str, settings: dict, nodes: Sequence[Node], registered: Sequen
     location = settings["location"]
     parts = (_name(name, found), _path_repo(location, nodes), _folder(name, location, nodes, registered))
     refused = next((part for part in parts if part.refusal), Preflight(()))
-    later = Line(IDLE, "Every node can write there", "Seen when it is registered: each node writes a small file.")
+    later = Line(
+        IDLE, "Whether every node can write there", "Seen when it is registered: each node writes a small file."
+    )
     lines = tuple(line for part in parts for line in part.lines)
     return Preflight((*lines, later), refused.refusal, refused.remedy)
 

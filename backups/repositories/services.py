@@ -1,7 +1,10 @@
 """Verbs on repositories."""
 
+from urllib.parse import urlencode
+
 from django.db import IntegrityError, transaction
 from django.db.models import Q
+from django.urls import reverse
 from django.utils import timezone
 
 from backups.access import Denied, may
@@ -98,6 +101,13 @@ def why_not_restricted(cluster: Cluster) -> str:
     if any(row.purpose == Purpose.RESTRICTED for row in cluster.credentials.all()):
         return f"The restricted credential of {cluster} was not found good yet. Test the connection of the cluster."
     return f"This needs the restricted credential of {cluster}, which is not set."
+
+
+def again(repository: Repository) -> dict:
+    """The way to register it once more, with what was asked for."""
+    asked = {"cluster": repository.cluster_id, "name": repository.name, "location": repository.location}
+    url = f"{reverse('repositories:register')}?{urlencode(asked)}"
+    return {"act": "repository.manage", "label": "Register again", "url": url}
 
 
 def twins_of(repository: Repository) -> list[Repository]:

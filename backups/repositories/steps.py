@@ -20,7 +20,7 @@ from backups.runs.models import Effect, Level, RunState
 
 from . import nodes, services
 from .models import Repository
-from .preflight import FAIL, examine, same_repository
+from .preflight import FAIL, IDLE, examine, same_repository
 
 # Longer than a server keeps a request for its master (30 s): after that a lost call is not waited for any more.
 LOST_FOR = timedelta(seconds=40)
@@ -47,6 +47,8 @@ def preflight(turn: Turn):
         return _no_answer(turn, repository, error)
     turn.forget("silent_since")
     for line in found.lines:
+        if line.state == IDLE and not found.good:
+            continue  # what is seen later does not come
         turn.log(f"{line.text}. {line.sub}".strip(), Level.ERROR if line.state == FAIL else Level.INFO)
     if not found.good:
         return _refused(turn, "\n".join(filter(None, (found.refusal, found.remedy))))
@@ -260,6 +262,8 @@ def _refused(
     """Over without a repository."""
     repository = _repository(turn)
     turn.log(why, Level.ERROR)
+    if state == RunState.FAILED:
+        turn.remember(mend=services.again(repository))
     turn.write(lambda a: services.record_refused(a, repository, turn.run, why, detail, lines))
     return Done(state, effect, error=why, detail=detail)
 

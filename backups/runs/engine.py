@@ -116,7 +116,8 @@ class Turn:
         return self.run.result if self.result is None else self.result
 
     def remember(self, **facts) -> None:
-        """Keep facts for this and the next turns: JSON, and moments as datetime."""
+        """Keep facts for this and the next turns: JSON, and moments as datetime. ``mend`` (act, label, url) is shown
+        with the error of the run to those who may."""
         plain = {name: v.isoformat() if isinstance(v, datetime) else v for name, v in facts.items()}
         self.result = self.memory | plain
 

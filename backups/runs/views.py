@@ -94,8 +94,9 @@ def log_text(request, pk: int):
 @role_required("run.cancel")
 def cancel(request, pk: int):
     run = _run(pk)
-    if request.POST.get("typed_name") != run.subject:
-        messages.error(request, f"Not cancelled: the name that was typed is not {run.subject}.")
+    name = words.name_of(run)
+    if request.POST.get("typed_name") != name:
+        messages.error(request, f"Not cancelled: the name that was typed is not {name}.")
         return redirect(run)
     try:
         request_cancel(run, actor=request.user)
@@ -119,6 +120,7 @@ def _live_context(run: Run) -> dict:
     return {
         "run": run,
         "words": words.words_of(run.kind),
+        "name": words.name_of(run),
         "ending": words.ending_of(run),
         "worker_alive": alive,
         "host_away": away,
@@ -128,8 +130,10 @@ def _live_context(run: Run) -> dict:
 
 
 def _end_context(user, run: Run) -> dict:
-    """What is complete only when the run is over: its calls and its entries, for those who may see them."""
+    """What is complete only when the run is over: its calls and its entries, for those who may see them, and the way
+    to mend what made it fail, for those who may go it."""
     raw, entries = may(user, "raw.read"), may(user, "entry.read_own")
+    mend = run.result.get("mend")
     calls = run.log.filter(level=Level.CALL).order_by("-number")[:CALLS_SHOWN] if raw else []
     mine = AuditEntry.objects.visible_to(user).filter(run=run.pk).order_by("seq") if entries else []
     return {
@@ -137,4 +141,5 @@ def _end_context(user, run: Run) -> dict:
         "calls": sorted(calls, key=lambda line: line.number),
         "may_see_entries": entries,
         "entries": mine,
+        "mend": mend if mend and may(user, mend["act"]) else None,
     }

@@ -61,6 +61,11 @@ def words_of(kind: str) -> KindWords:
     return KINDS.get(kind) or KindWords(kind.replace("_", " ").capitalize())
 
 
+def name_of(run: Run) -> str:
+    """What it is about, without the verb: what is typed to cancel it."""
+    return run.subject.removeprefix(f"{words_of(run.kind).title.lower()} ")
+
+
 def ending_of(run: Run) -> Ending | None:
     """What a run that is over left behind, for people. None while it goes on."""
     if not run.is_over:

@@ -71,7 +71,7 @@ def queue_snapshot(
                 KIND,
                 actor=actor,
                 subject=f"snapshot {name}",
-                params={"patterns": list(patterns), "no_cancel": _no_cancel(repository)},
+                params={"patterns": list(patterns), "no_cancel": _no_cancel(repository)} | _named(profile),
                 key=f"{KIND}:{form_key}" if form_key else "",
                 reason=reason,
             )
@@ -281,6 +281,11 @@ def _no_cancel(repository: Repository) -> str:
         f"To cancel deletes the running snapshot. That needs the restricted credential of {repository.cluster}, "
         "which is not set."
     )
+
+
+def _named(profile: SnapshotProfile | None) -> dict:
+    """The profile for the page of the run, as text: runs know nothing of snapshots."""
+    return {"profile": {"name": profile.name, "url": profile.get_absolute_url()}} if profile else {}
 
 
 def _shown(profile: SnapshotProfile) -> dict:

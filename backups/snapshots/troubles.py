@@ -7,6 +7,8 @@ where the cluster has stopped using the repository nothing goes on, and only a p
 
 from datetime import timedelta
 
+from django.urls import reverse
+
 from backups import clock
 from backups.gateways.elasticsearch.errors import Answered, Damaged, GatewayError, OutcomeUnknown, Taken, Unusable
 from backups.runs import Done, Stay, Turn
@@ -34,6 +36,9 @@ def matches_nothing(turn: Turn, snapshot: Snapshot, hints: list[str]) -> Done:
     """There is nothing to take; ``hints`` say what was meant, where that can be told."""
     wanted = ", ".join(turn.run.params["patterns"])
     said = f"No index matches {wanted}. Nothing was made. {' '.join(hints)}".strip()
+    if snapshot.profile_id:
+        url = reverse("snapshots:profile_change", args=[snapshot.profile_id])
+        turn.remember(mend={"act": "profile.manage", "label": "Change the profile", "url": url})
     return failed(turn, snapshot, f"{said} Check the patterns.")
 
 

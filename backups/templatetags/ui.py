@@ -59,7 +59,7 @@ STATES: dict[str, State] = {
     "cancelled": State("idle", "ban", "Cancelled"),
     "skipped": State("idle", IDLE, "Not reached"),
     # snapshots and repositories
-    "wanted": State("idle", IDLE, "Queued"),
+    "wanted": State("idle", IDLE, "Not started"),
     "verified": State("ok", "shield-check", "Verified"),
     "missing": State("fail", FAIL, "Missing"),
     "found": State("idle", "eye", "Found"),

@@ -151,3 +151,11 @@ def test_a_person_without_a_role_can_still_leave(db, client):
     assert client.get("/people/").status_code == 403
     assert client.get("/account/").status_code == 200
     assert client.post("/sign-out/").status_code == 302
+
+
+def test_the_zones_of_places_are_offered_and_no_others(as_person):
+    page = as_person("operator").get("/account/").content.decode()
+
+    assert 'value="Europe/Malta"' in page and "UTC only" in page
+    others = ("Factory", "localtime", "CET", "US/Eastern", "Etc/GMT+5")
+    assert not [zone for zone in others if f'value="{zone}"' in page]

@@ -195,3 +195,9 @@ def test_deactivate_and_reactivate(cast, administrator):
 def test_a_person_who_is_not_there(administrator):
     for page in ("", "roles/", "deactivate/"):
         assert administrator.get(f"/people/99999/{page}").status_code == 404
+
+
+def test_the_form_says_what_each_role_does(administrator):
+    page = administrator.get("/people/add/").content.decode()
+
+    assert all(f"{role.capitalize()}: " in page for role in ROLES)

@@ -139,6 +139,7 @@ def test_what_failed_in_the_last_day_needs_attention(as_person, snapshot):
     assert "No space left." in text
     assert "Unknown: somebody must look. Gave up." in text
     assert "Runs in 24 hours 1 ok 3 failed" in text
+    assert "A failed run stays here for 24 hours at most." in text
 
 
 def titles(client) -> list[str]:

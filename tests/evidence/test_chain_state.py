@@ -36,7 +36,8 @@ def test_an_intact_chain_says_how_far(cast, auditor, write):
     page = page_of(auditor)
 
     assert "Intact up to entry 4" in page
-    assert "provable up to entry 3" in page
+    assert "provable up to entry 3, not provable since" in page
+    assert "what is newer is signed within five minutes" in page
     assert "lately" not in page
 
 

@@ -186,6 +186,19 @@ def test_a_location_outside_path_repo(ask, run_until_over, fake_elasticsearch):
     assert actions()[-2:] == ["repository.refused", "run.failed"]
 
 
+def test_a_failed_one_says_nothing_of_later_and_leads_to_another_try(ask, as_person, run_until_over):
+    run = run_until_over(ask(location="/elsewhere/nightly"))
+
+    page = as_person("administrator").get(run.get_absolute_url()).content.decode()
+    denied = as_person("operator").get(run.get_absolute_url()).content.decode()
+
+    assert "every node can write" not in "".join(run.log.values_list("text", flat=True)).lower()
+    cluster = the_repository().cluster_id
+    again = f"/repositories/register/?cluster={cluster}&amp;name=nightly&amp;location=%2Felsewhere%2Fnightly"
+    assert again in page and "Register again" in page
+    assert "Register again" not in denied
+
+
 def test_a_directory_that_is_not_writable(ask, run_until_over, fake_elasticsearch):
     fake_elasticsearch.unwritable.add("/srv/backups/nightly")
     run = run_until_over(ask())

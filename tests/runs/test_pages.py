@@ -11,6 +11,7 @@ from backups.runs import advance, queue_run, request_cancel
 from backups.runs import log as run_log
 from backups.runs.models import CHECK, Effect, Run, RunLogLine, RunState, WorkerHost
 from backups.runs.services import beat
+from backups.runs.words import name_of
 
 from .fakes import World, one_step, succeed
 
@@ -373,7 +374,7 @@ def test_the_text_has_the_calls_for_those_who_may_see_them(as_person, run):
 # --- cancel -----------------------------------------------------------------------------------------------
 
 
-def cancel(client, run: Run, typed: str = "snapshot nightly"):
+def cancel(client, run: Run, typed: str = "nightly"):
     return client.post(reverse("runs:cancel", args=[run.pk]), {"typed_name": typed}, follow=True)
 
 
@@ -387,9 +388,48 @@ def test_cancel_says_what_stays_and_asks_the_run(as_person, run, cast):
 
 
 def test_cancel_needs_the_name(as_person, run):
-    assert "Not cancelled: the name that was typed" in text_of(cancel(as_person("operator"), run, "nightly"))
+    assert "Not cancelled: the name that was typed" in text_of(cancel(as_person("operator"), run, "nightl"))
     run.refresh_from_db()
     assert run.cancel_requested_at is None
+
+
+def test_the_name_alone_is_typed_and_the_question_goes_when_the_run_is_over(as_person, run):
+    client = as_person("operator")
+    asked = client.get(run.get_absolute_url()).content.decode()
+    assert 'data-typed-name="nightly"' in asked and '<div id="run-cancel">' in asked
+
+    end(run)
+
+    gone = client.get(reverse("runs:live", args=[run.pk])).content.decode()
+    assert '<div id="run-cancel" hx-swap-oob="true"></div>' in gone
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject", "name"),
+    [
+        ("snapshot", "snapshot nightly-1", "nightly-1"),
+        ("register_repository", "register repository nightly on soc-prod", "nightly on soc-prod"),
+        ("move_mountain", "the mountain", "the mountain"),
+    ],
+)
+def test_what_is_typed_is_the_subject_without_its_verb(kind, subject, name):
+    assert name_of(Run(kind=kind, subject=subject)) == name
+
+
+def test_a_run_without_a_reason_says_so_when_it_is_over(as_person, run):
+    Run.objects.filter(pk=run.pk).update(reason="", progress={"shards_done": 1, "shards_total": 1})
+    end(run)
+
+    row = re.search(r'<td data-l="Why".*?</td>', as_person("viewer").get("/runs/").content.decode(), re.DOTALL)[0]
+
+    assert '<span class="muted">–</span>' in row
+
+
+def test_who_sees_no_calls_hears_that_lines_are_left_out(as_person, run):
+    said = "Lines with exact calls are not shown to your roles"
+
+    assert said in page(as_person("viewer"), run)
+    assert said not in page(as_person("operator"), run)
 
 
 def test_cancel_twice_is_one_cancel(as_person, run):
@@ -419,7 +459,7 @@ def test_cancel_that_cannot_be_done_is_disabled_with_the_reason(as_person, cast,
 def test_cancel_is_not_for_everybody(as_person, run, who):
     client = as_person(who)
     assert "Cancel run" not in page(client, run)
-    assert client.post(reverse("runs:cancel", args=[run.pk]), {"typed_name": run.subject}).status_code == 403
+    assert client.post(reverse("runs:cancel", args=[run.pk]), {"typed_name": "nightly"}).status_code == 403
 
 
 def test_a_cancel_is_no_link(as_person, run):

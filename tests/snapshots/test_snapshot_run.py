@@ -10,7 +10,7 @@ from backups.audit.models import AuditEntry
 from backups.runs import advance, request_cancel
 from backups.runs.models import Run
 from backups.snapshots import steps, troubles
-from backups.snapshots.models import Mapping, Snapshot, SnapshotIndex
+from backups.snapshots.models import Mapping, Snapshot, SnapshotIndex, SnapshotProfile
 from backups.snapshots.services import queue_snapshot
 from backups.worker.kinds import KINDS
 from tests.fakes.es_dialects import EVERY
@@ -121,6 +121,18 @@ def test_a_run_that_takes_all_of_it_warns_of_nothing(start, fake, run_until_over
 
     assert not run.log.filter(level="warning").exists()
     assert run.steps.get(number=0).note == "2 indices with 200 documents"
+
+
+def test_a_failed_one_leads_to_the_patterns_of_its_profile(start, as_person, repository, run_until_over):
+    profile = SnapshotProfile.objects.create(cluster=repository.cluster, repository=repository, name="SOC indices")
+    run = run_until_over(start(patterns=["nothing-*"], profile=profile))
+    change = f"/snapshots/profiles/{profile.pk}/change/"
+
+    page = as_person("administrator").get(run.get_absolute_url()).content.decode()
+    denied = as_person("operator").get(run.get_absolute_url()).content.decode()
+
+    assert f'href="{profile.get_absolute_url()}">SOC indices</a>' in page and change in page
+    assert f'href="{profile.get_absolute_url()}">SOC indices</a>' in denied and change not in denied
 
 
 def test_a_data_stream_that_was_named_is_told_in_the_error(start, fake, run_until_over):
