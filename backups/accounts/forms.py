@@ -83,11 +83,14 @@ class PasswordForm(forms.Form):
 
 class ProfileForm(forms.Form):
     time_zone = forms.ChoiceField(
-        label="Time zone",
-        required=False,
-        help_text="Times are shown in UTC; yours is added as a second line.",
-        choices=lambda: [("", "UTC only"), *((zone, zone) for zone in time_zones())],
+        label="Time zone", required=False, help_text="Times are shown in UTC; yours is added as a second line."
     )
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        chosen = self.initial.get("time_zone")  # perhaps one that is not offered any more
+        zones = sorted({*time_zones(), *([chosen] if chosen else [])})
+        self.fields["time_zone"].choices = [("", "UTC only"), *((zone, zone) for zone in zones)]
 
 
 class ReasonForm(forms.Form):

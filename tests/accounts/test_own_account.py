@@ -159,3 +159,12 @@ def test_the_zones_of_places_are_offered_and_no_others(as_person):
     assert 'value="Europe/Malta"' in page and "UTC only" in page
     others = ("Factory", "localtime", "CET", "US/Eastern", "Etc/GMT+5")
     assert not [zone for zone in others if f'value="{zone}"' in page]
+
+
+def test_a_time_zone_that_is_not_offered_any_more_stays_until_it_is_changed(as_person):
+    browser = as_person("operator")
+    User.objects.filter(username="operator").update(time_zone="US/Eastern")
+
+    assert '<option value="US/Eastern" selected>' in browser.get("/account/").content.decode()
+    browser.post("/account/", {"time_zone": "US/Eastern"})
+    assert User.objects.get(username="operator").time_zone == "US/Eastern"
