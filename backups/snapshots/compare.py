@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from backups.gateways.elasticsearch.snapshots import Listed, SnapshotFacts
 
-from .models import SnapshotState
+from .models import WHOLE, SnapshotState
 
 # So many known snapshots are read again with every refresh, in turn: damage is found in time.
 SLICE = 20
@@ -18,13 +18,7 @@ IN_TURN, LOOKED_AT = 8, 1
 SHARDS_ASKED_AGAIN = 200
 
 # States of rows that claim that the repository has the snapshot.
-THERE = (
-    *(SnapshotState.VERIFIED, SnapshotState.PARTIAL, SnapshotState.FOUND, SnapshotState.DAMAGED),
-    *(SnapshotState.RUNNING, SnapshotState.FAILED),
-)
-
-# States that say that all its files were right, as far as anybody looked.
-WHOLE = (SnapshotState.VERIFIED, SnapshotState.PARTIAL, SnapshotState.FOUND)
+THERE = (*WHOLE, SnapshotState.DAMAGED, SnapshotState.RUNNING, SnapshotState.FAILED)
 
 
 class Known(NamedTuple):

@@ -91,6 +91,9 @@ HOLDS_NAME = (
     *(SnapshotState.UNKNOWN, SnapshotState.FOUND, SnapshotState.DAMAGED),
 )
 
+# States that say that all of its files were right, as far as anybody looked.
+WHOLE = (SnapshotState.VERIFIED, SnapshotState.PARTIAL, SnapshotState.FOUND)
+
 
 class SnapshotQuerySet(models.QuerySet):
     def with_index_count(self) -> models.QuerySet:
@@ -163,7 +166,7 @@ class Snapshot(models.Model):
     @property
     def claims_data(self) -> bool:
         """Its state says that data is there, which nobody has read."""
-        return self.state in (SnapshotState.VERIFIED, SnapshotState.PARTIAL, SnapshotState.FOUND)
+        return self.state in WHOLE
 
     @property
     def shards_complete(self) -> int:

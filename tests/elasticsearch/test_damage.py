@@ -13,7 +13,7 @@ from backups.audit.models import AuditEntry
 from backups.repositories.models import Repository
 from backups.repositories.services import request_verification
 from backups.runs.models import Run
-from backups.snapshots import collector, troubles
+from backups.snapshots import adopting, troubles
 from backups.snapshots.models import Snapshot
 from backups.snapshots.services import queue_snapshot
 from tests.elasticsearch.scene import Scene
@@ -213,7 +213,7 @@ def test_a_missing_list_stops_the_next_snapshot_and_is_said(scene, take, reposit
     assert entries("snapshots.missing") == []
 
     register_again(scene, repository)
-    Run.objects.filter(pk=run.pk).update(ended_at=timezone.now() - 2 * collector.NEVER_CAME_AFTER)
+    Run.objects.filter(pk=run.pk).update(ended_at=timezone.now() - 2 * adopting.NEVER_CAME_AFTER)
     refresh(repository)
     assert states(repository) == {"one": "missing", "two": "failed"}
     assert f"1 snapshot vanished from {repository}" in page("dashboard:home")

@@ -12,7 +12,7 @@ from backups.clusters.models import Cluster
 from backups.gateways.elasticsearch.snapshots import Listed
 from backups.repositories.models import Repository
 from backups.runs import queue_run
-from backups.snapshots import collector, details, services
+from backups.snapshots import adopting, details, services
 from backups.snapshots.models import Snapshot
 
 pytestmark = [pytest.mark.db(only="postgresql"), pytest.mark.django_db(transaction=True)]
@@ -36,8 +36,8 @@ def test_a_run_that_ends_and_a_refresh_that_finds_its_name_do_not_wait_for_each_
             assert leases.still_mine(Repository.objects, repository.pk, fence)
             both.wait()
             told = {"found": [], "damaged": [], "back": []}
-            writing = collector.Writing(a, repository, details.Read(), told, ["one"])
-            collector._new(writing, Listed("one", "u", "SUCCESS", ("logs",)))
+            writing = adopting.Writing(a, repository, details.Read(), told, ["one"])
+            adopting.new(writing, Listed("one", "u", "SUCCESS"))
 
     def alone(work) -> str:
         try:
