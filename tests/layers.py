@@ -6,7 +6,7 @@ real servers belong to the layer ``servers``; those on IN_SHORT, or marked ``sho
 
 A test belongs to the layer of the server that it uses, which shows in its fixtures, or in the parameter ``real``
 where it runs on the fake and the real server in turn. Tests marked ``db`` run a second time on PostgreSQL,
-those marked ``db(only="postgresql")`` there alone.
+those marked ``db(only="postgresql")`` there alone, and one marked ``db(only="sqlite")`` among them does not.
 """
 
 from pathlib import Path
@@ -37,8 +37,9 @@ def pytest_collection_modifyitems(config, items):
 def belongs(item, wanted: str) -> bool:
     if wanted == "servers" and "any_server" in item.fixturenames:
         return True
-    layer = layer_of(item)
-    return layer == wanted or (wanted == "postgres" and layer == "fast" and bool(item.get_closest_marker("db")))
+    layer, marker = layer_of(item), item.get_closest_marker("db")
+    twice = marker and marker.kwargs.get("only") != "sqlite"
+    return layer == wanted or bool(wanted == "postgres" and layer == "fast" and twice)
 
 
 def layer_of(item) -> str:

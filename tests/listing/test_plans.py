@@ -134,7 +134,7 @@ def grows(line: str, sql: str, plan: list[str]) -> bool:
     return bool(RARE.search(sql.rpartition(" FROM ")[2])) or not re.search(r"ORDER BY .* (ASC|DESC) LIMIT \d+$", sql)
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL knows how often a value occurs")
+@pytest.mark.db(only="sqlite")  # PostgreSQL knows how often a value occurs
 def test_what_nearly_every_entry_is_does_not_lead_to_a_rare_one(as_person, history):
     with CaptureQueriesContext(connection) as queries:
         as_person("auditor").get("/audit/?outcome=success&action=run.cancelled")
