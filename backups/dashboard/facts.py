@@ -241,7 +241,7 @@ def _unread(repository: Repository) -> Trouble:
 def _of_losses(repository: Repository) -> Iterator[Trouble]:
     """Each is a link to the list of them."""
     for state, number, what, text in (
-        ("damaged", repository.damaged, "damaged in {}", "Files of them are missing or broken. Look at the storage."),
+        ("damaged", repository.damaged, "damaged in {}", "Files are missing or broken. Look at the storage."),
         (
             "missing",
             repository.vanished_lately,
