@@ -11,6 +11,7 @@ import string
 import uuid
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,13 +23,13 @@ from backups.clusters.services import save_cluster
 from backups.repositories import steps as repository_steps
 from backups.repositories.models import Repository
 from backups.repositories.services import request_registration, request_verification
-from backups.runs import advance, request_cancel
+from backups.runs import request_cancel
 from backups.runs.models import CHECK, Run
 from backups.snapshots import cancelling, troubles
 from backups.snapshots.models import Snapshot, SnapshotProfile
 from backups.snapshots.services import queue_profile_snapshot, queue_snapshot, save_profile
-from backups.worker.kinds import KINDS
 from deploy.sandbox import kinds
+from tests import turns
 from tests.elasticsearch.test_collector import refresh, states
 from tests.fakes.proxy import LATE, LOST, NEVER, Proxy
 from tests.gateways.scenes import overwrite
@@ -102,15 +103,7 @@ class Life:
         self.put(f"/_snapshot/{repository.name}", {"type": "fs", "settings": settings})
 
 
-def work(run: Run, until=lambda run: run.is_over) -> Run:
-    """The run's turns as the worker does them, with the server's own time between them."""
-    for _ in range(3000):
-        Run.objects.filter(pk=run.pk).update(next_at=None)
-        advance(run.pk, KINDS)
-        run.refresh_from_db()
-        if until(run):
-            return run
-    raise AssertionError(f"{run} is still {run.state} at step {run.step}: {run.result}")
+work = partial(turns.work, most=3000)
 
 
 def random_text() -> str:

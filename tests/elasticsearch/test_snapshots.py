@@ -6,13 +6,14 @@ import string
 import pytest
 
 from backups.audit import verify
-from backups.runs import advance, request_cancel
+from backups.runs import request_cancel
 from backups.runs.models import Run
 from backups.snapshots.models import Snapshot
 from backups.snapshots.services import queue_snapshot
 from backups.worker.kinds import KINDS
 from tests.elasticsearch.scene import Scene
 from tests.fakes.proxy import Proxy
+from tests.turns import work
 
 
 @pytest.fixture
@@ -30,29 +31,13 @@ def start(scene, cast):
     return start
 
 
-@pytest.fixture
-def work():
-    """Do a run's turns as the worker does them: at once, but with the server's own time between them."""
-
-    def work(run: Run, until=lambda run: run.is_over) -> Run:
-        for _ in range(2000):
-            Run.objects.filter(pk=run.pk).update(next_at=None)
-            advance(run.pk, KINDS)
-            run.refresh_from_db()
-            if until(run):
-                return run
-        raise AssertionError(f"{run} is still {run.state} at step {run.step}: {run.result}")
-
-    return work
-
-
 def big_text() -> str:
     """Text that does not compress, so that a throttled snapshot takes a while."""
     dice = random.Random(7)
     return "".join(dice.choices(string.printable, k=20_000))
 
 
-def test_a_whole_life(scene, start, work):
+def test_a_whole_life(scene, start):
     scene.index("a", 50)
     scene.index("b", 20, shards=2)
     closed = scene.index("closed", 5)
@@ -74,7 +59,7 @@ def test_a_whole_life(scene, start, work):
     assert verify.verify().problem == ""
 
 
-def test_the_second_one_of_the_same_data_copies_nothing_new(scene, start, work):
+def test_the_second_one_of_the_same_data_copies_nothing_new(scene, start):
     scene.index("a", 50)
     repository = scene.repository(scene.cluster())
 
@@ -86,7 +71,7 @@ def test_the_second_one_of_the_same_data_copies_nothing_new(scene, start, work):
     assert second.bytes_new == 0
 
 
-def test_an_answer_lost_on_the_wire_makes_no_second_snapshot(scene, start, work):
+def test_an_answer_lost_on_the_wire_makes_no_second_snapshot(scene, start):
     scene.index("a", 50)
     with Proxy(scene.server.url, scene.server.ca_pem) as proxy:
         repository = scene.repository(scene.cluster(url=proxy.url, ca_pem=proxy.ca_pem))
@@ -100,7 +85,7 @@ def test_an_answer_lost_on_the_wire_makes_no_second_snapshot(scene, start, work)
     assert len(scene.snapshots(repository)) == 1
 
 
-def test_a_worker_killed_between_call_and_answer_adopts_its_snapshot(scene, start, work):
+def test_a_worker_killed_between_call_and_answer_adopts_its_snapshot(scene, start):
     """The turn that sent the call is lost before its commit: the next one finds the snapshot and takes it over."""
     scene.index("a", 50)
     repository = scene.repository(scene.cluster())
@@ -123,7 +108,7 @@ def _send_without_commit(run: Run) -> None:
     create(Turn(fresh, KINDS["snapshot"]))
 
 
-def test_cancel_deletes_it_and_keeps_the_earlier_one(scene, cast, start, work):
+def test_cancel_deletes_it_and_keeps_the_earlier_one(scene, cast, start):
     scene.index("a", 200, text=big_text())
     repository = scene.repository(scene.cluster(), max_snapshot_bytes_per_sec="100kb")
     scene.index("small", 1)
@@ -137,7 +122,7 @@ def test_cancel_deletes_it_and_keeps_the_earlier_one(scene, cast, start, work):
     assert [found["snapshot"] for found in scene.snapshots(repository)] == ["earlier"]
 
 
-def test_a_name_taken_by_somebody_else_is_not_touched(scene, start, work):
+def test_a_name_taken_by_somebody_else_is_not_touched(scene, start):
     scene.index("a", 5)
     repository = scene.repository(scene.cluster())
     scene.server.request(
@@ -150,7 +135,7 @@ def test_a_name_taken_by_somebody_else_is_not_touched(scene, start, work):
     assert "did not make" in run.error
 
 
-def test_an_untrusted_certificate_sends_nothing(scene, start, work):
+def test_an_untrusted_certificate_sends_nothing(scene, start):
     scene.index("a", 5)
     with Proxy(scene.server.url, scene.server.ca_pem) as proxy:
         repository = scene.repository(scene.cluster(url=proxy.url))  # the authority is the server's, not the proxy's
@@ -162,7 +147,7 @@ def test_an_untrusted_certificate_sends_nothing(scene, start, work):
         assert proxy.writes == []
 
 
-def test_patterns_that_match_nothing_are_refused(scene, start, work):
+def test_patterns_that_match_nothing_are_refused(scene, start):
     repository = scene.repository(scene.cluster())
 
     run = work(start(repository, patterns=[f"{scene.prefix}-none-*"]))

@@ -13,12 +13,12 @@ from backups.clusters import connection
 from backups.clusters.models import Cluster
 from backups.repositories import steps as repository_steps
 from backups.repositories.services import request_registration
-from backups.runs import advance, request_cancel
+from backups.runs import request_cancel
 from backups.runs.models import Run
 from backups.snapshots import cancelling, troubles
 from backups.snapshots.services import queue_snapshot
-from backups.worker.kinds import KINDS
 from tests.fakes.proxy import LATE, LOST, NEVER, Proxy
+from tests.turns import work
 
 NAME = "nightly-1"
 
@@ -40,17 +40,6 @@ def impatient(monkeypatch):
     """What never arrived is not looked for any longer."""
     for module in (repository_steps, troubles):
         monkeypatch.setattr(module, "LOST_FOR", timedelta(0))
-
-
-def work(run: Run, until=lambda run: run.is_over) -> Run:
-    """The turns of a run, until it is where it shall be; what is late takes its time."""
-    for _ in range(2000):
-        Run.objects.filter(pk=run.pk).update(next_at=None)
-        advance(run.pk, KINDS)
-        run.refresh_from_db()
-        if until(run):
-            return run
-    raise AssertionError(f"{run} is still {run.state} at step {run.step}: {run.result}")
 
 
 def lose(proxy: Proxy, how: str, request) -> None:
