@@ -1,5 +1,6 @@
-"""A run's turns, done in the test as the worker does them."""
+"""A run's turns, and the lease of a refresh, taken in the test as the worker takes them."""
 
+from backups.clusters import leases
 from backups.runs import advance
 from backups.runs.models import Run
 from backups.worker.kinds import KINDS
@@ -14,3 +15,9 @@ def work(run: Run, until=lambda run: run.is_over, most: int = 2000) -> Run:
         if until(run):
             return run
     raise AssertionError(f"{run} is still {run.state} at step {run.step}: {run.result}")
+
+
+def lease(row) -> int | None:
+    """Claim a cluster or a repository for a refresh, as the ticker does: the fence, or None while somebody has it."""
+    rows = type(row).objects
+    return leases.claim(rows, row.pk, rows.values_list("collect_fence", flat=True).get(pk=row.pk))

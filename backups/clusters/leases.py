@@ -7,7 +7,7 @@ the row; a collector that died lets its lease run out. No runs are made of it.
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 # A cluster that comes back must be true within a minute, and a wrong password must not lock an account out.
@@ -26,12 +26,11 @@ def due(rows: QuerySet) -> QuerySet:
     )
 
 
-def claim(rows: QuerySet, pk: int) -> int | None:
-    """The fence of a new lease on this row, or None when somebody else was faster."""
+def claim(rows: QuerySet, pk: int, fence: int) -> int | None:
+    """The fence of a new lease on this row, which was due with this one; None when somebody else was faster."""
     until = Now() + timedelta(seconds=settings.LEASE_SECONDS)
-    if not due(rows.filter(pk=pk)).update(collect_until=until, collect_fence=F("collect_fence") + 1):
-        return None
-    return rows.filter(pk=pk).values_list("collect_fence", flat=True).first()
+    mine = due(rows.filter(pk=pk, collect_fence=fence)).update(collect_until=until, collect_fence=fence + 1)
+    return fence + 1 if mine else None
 
 
 def still_mine(rows: QuerySet, pk: int, fence: int, **columns) -> bool:

@@ -29,14 +29,7 @@ def run_list(request):
     page = paginate(request, filters.narrow(runs))
     for run in page.rows:
         run.words = words.words_of(run.kind)
-    states = list(Run.objects.history().active().values_list("state", flat=True))
-    context = {
-        "page": page,
-        "filters": filters,
-        "running": states.count(RunState.RUNNING),
-        "queued": states.count(RunState.QUEUED),
-        "worker_alive": worker_is_alive(),
-    }
+    context = {"page": page, "filters": filters, "worker_alive": worker_is_alive()}
     return render(request, "backups/runs/list.html", context)
 
 

@@ -1,7 +1,8 @@
 """What becomes of each row in one transaction of a refresh: gone, read again, or new. One of ours is judged, one of
 somebody else is found."""
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 
@@ -29,21 +30,24 @@ NEVER_CAME = "The repository does not have it, and its name is not kept for it a
 
 @dataclass(frozen=True)
 class Writing:
-    """One transaction of a refresh. ``told``: names for its entries; ``new``: names that no row claims."""
+    """One transaction of a refresh. ``told``: names for its entries; ``new``: names that no row claims; ``rows``: new
+    ones of somebody else, and the indices of each, for ``add``."""
 
     a: Act
     repository: Repository
     read: Read
     told: dict[str, list[str]]
     new: list[str]
+    rows: list[tuple[Snapshot, list[str]]] = field(default_factory=list)
 
     @cached_property
     def earlier(self) -> dict[str, list[Snapshot]]:
         """By name, the newest first: rows that had these names before. Asked for after those that are gone."""
         rows = Snapshot.objects.filter(repository=self.repository, name__in=self.new)
-        over = rows.exclude(run__isnull=False, run__ended_at=None).select_related("repository__cluster", "run")
+        over = rows.exclude(run__isnull=False, run__ended_at=None).select_related("run")
         found: dict[str, list[Snapshot]] = {}
         for row in over.order_by("-pk"):
+            row.repository = self.repository
             found.setdefault(row.name, []).append(row)
         return found
 
@@ -94,18 +98,38 @@ def new(writing: Writing, listed: es.Listed) -> None:
     earlier = next((row for row in rows if _is_this(row, found)), None)
     if earlier and earlier.uuid and earlier.state in THERE:
         return  # its run ended while this was read, and has read more
+    if earlier is None:
+        writing.rows.append(_row(writing.repository, listed, found, read))
+        return
     try:
         with transaction.atomic():
-            if earlier:
-                _adopt(writing.a, earlier, found)
-                if earlier.state == SnapshotState.MISSING:
-                    writing.told["found"].append(listed.name)
-                    writing.told["back"].append(listed.name)
-            else:
-                _add(writing.repository, listed, found, read)
-                writing.told["damaged" if listed.name in read.damaged else "found"].append(listed.name)
+            _adopt(writing.a, earlier, found)
     except IntegrityError:
         return  # a run has taken the name this very moment: looked at again next time
+    if earlier.state == SnapshotState.MISSING:
+        writing.told["found"].append(listed.name)
+        writing.told["back"].append(listed.name)
+
+
+def add(writing: Writing) -> None:
+    """Write the rows of new ones: together, or one by one where a run has taken a name this very moment. That one is
+    looked at again next time."""
+    try:
+        _add(writing, writing.rows)
+    except IntegrityError:
+        for row in writing.rows:
+            with suppress(IntegrityError):
+                _add(writing, [row])
+
+
+def _add(writing: Writing, rows: list[tuple[Snapshot, list[str]]]) -> None:
+    with transaction.atomic():
+        Snapshot.objects.bulk_create([snapshot for snapshot, _ in rows])
+        SnapshotIndex.objects.bulk_create(
+            SnapshotIndex(snapshot=snapshot, name=name[:255]) for snapshot, names in rows for name in names
+        )
+    for snapshot, _ in rows:
+        writing.told["damaged" if snapshot.state == SnapshotState.DAMAGED else "found"].append(snapshot.name)
 
 
 def _is_this(snapshot: Snapshot, found: es.SnapshotFacts) -> bool:
@@ -127,15 +151,15 @@ def _adopt(a: Act, snapshot: Snapshot, found: es.SnapshotFacts) -> None:
         a.record("snapshot.adopted", snapshot, change={"state": str(state)}, run=snapshot.run_id)
 
 
-def _add(repository: Repository, listed: es.Listed, found: es.SnapshotFacts | None, read: Read) -> None:
+def _row(
+    repository: Repository, listed: es.Listed, found: es.SnapshotFacts | None, read: Read
+) -> tuple[Snapshot, list[str]]:
     damage = read.damaged.get(listed.name, "")
     columns = _facts(found) if found else {"uuid": listed.uuid[:40]}
     unread = (SnapshotState.DAMAGED, damage) if damage else (SnapshotState.UNKNOWN, ODD)
     state, message = state_of(found) if found else unread
-    columns |= {"state": state, "message": message}
-    snapshot = Snapshot.objects.create(repository=repository, name=listed.name, **columns)
-    names = set(found.indices if found else read.indices.get(listed.name, ()))
-    SnapshotIndex.objects.bulk_create(SnapshotIndex(snapshot=snapshot, name=name[:255]) for name in sorted(names))
+    snapshot = Snapshot(repository=repository, name=listed.name, **columns, state=state, message=message)
+    return snapshot, sorted(set(found.indices if found else read.indices.get(listed.name, ())))
 
 
 def _facts(found: es.SnapshotFacts) -> dict:

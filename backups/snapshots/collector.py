@@ -23,6 +23,7 @@ from backups.clusters.models import ClusterState, Purpose
 from backups.gateways.elasticsearch import snapshots as es
 from backups.gateways.elasticsearch.errors import Answered, GatewayError, NotFound
 from backups.repositories.models import Repository
+from backups.runs.models import Run
 
 from . import adopting
 from .compare import Known, Work, compare
@@ -51,7 +52,7 @@ def collect(pk: int, fence: int) -> None:
         if not es.is_exact(repository.name):
             raise GatewayError(UNNAMED)
         client = open_client(repository.cluster, Purpose.EVERYDAY, patience=CALL_SECONDS)
-        listed = es.list_snapshots(client, repository.name)
+        listed = es.list_snapshots(client, repository.name, capabilities_of(repository.cluster))
         work = compare(listed, rows, turn=fence)
         read = read_details(client, repository, work)
         read.listed = len(listed)
@@ -65,7 +66,8 @@ def _rows(repository: Repository) -> list[Known]:
     """Rows that say or may mean that a snapshot is there."""
     held = repository.snapshots.filter(Q(state__in=HOLDS_NAME) | Q(state=SnapshotState.FAILED) & ~Q(uuid=""))
     rows = list(held.order_by("pk").values_list("pk", "name", "uuid", "state", "shards_total"))
-    busy = set(held.filter(run__isnull=False, run__ended_at=None).values_list("pk", flat=True))  # not before the rows
+    at_work = Run.objects.active().filter(snapshot__repository=repository)  # asked for after the rows
+    busy = set(at_work.values_list("snapshot__pk", flat=True))
     return [Known(*row, busy=row[0] in busy) for row in rows]
 
 
@@ -86,8 +88,10 @@ def _record(repository: Repository, fence: int, work: Work, read: Read) -> None:
             writing = adopting.Writing(a, repository, read, told, new)
             for job, subject in portion:
                 job(writing, subject)
+            adopting.add(writing)
             _tell(a, repository, told, read.listed)
-            _count_damaged(repository)
+            if read.damaged or repository.damaged:
+                _count_damaged(repository)
 
 
 def _may_be_better(row: Known, read: Read) -> bool:

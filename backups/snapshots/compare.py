@@ -9,7 +9,7 @@ from backups.gateways.elasticsearch.snapshots import Listed, SnapshotFacts
 from .models import WHOLE, SnapshotState
 
 # So many known snapshots are read again with every refresh, in turn: damage is found in time.
-SLICE = 20
+SLICE = 10
 
 # Of the next ones in turn the small files of shards and indices are looked at too, until so many were found whole.
 IN_TURN, LOOKED_AT = 8, 1
@@ -19,6 +19,7 @@ SHARDS_ASKED_AGAIN = 200
 
 # States of rows that claim that the repository has the snapshot.
 THERE = (*WHOLE, SnapshotState.DAMAGED, SnapshotState.RUNNING, SnapshotState.FAILED)
+LISTED = {str(state) for state in (*THERE, SnapshotState.UNKNOWN)}
 
 
 class Known(NamedTuple):
@@ -54,12 +55,15 @@ def compare(listed: Iterable[Listed], rows: Collection[Known], *, turn: int = 0)
     be read although nothing shows a change, and to have its files looked at."""
     there = {one.name: one for one in listed}
     busy = {row.name for row in rows if row.busy}
-    known = {row.name: row for row in rows if row.name not in busy}
-    same = {name: row for name, row in known.items() if name in there and _same(row, there[name])}
+    same, changed, quiet, gone = set(), [], [], []
+    for row in {row.name: row for row in rows if row.name not in busy}.values():
+        one = there.get(row.name)
+        if one is None or not _same(row, one):
+            gone.append(row)
+            continue
+        same.add(row.name)
+        (changed if _changed(row, one) else quiet).append(row)
     new = tuple(one for name, one in there.items() if name not in same and name not in busy)
-    gone = [row for name, row in known.items() if name not in same]
-    changed = [row for row in same.values() if _changed(row, there[row.name])]
-    quiet = [row for row in same.values() if not _changed(row, there[row.name])]
     read = [*changed, *_in_turn(quiet, turn * SLICE, SLICE)]
     files = _in_turn([row for row in quiet if _may_be_looked_at(row)], turn * LOOKED_AT, IN_TURN)
     return Work(new, _beside(read, there), tuple(_in_turn(gone, turn, len(gone))), _beside(files, there))
@@ -84,7 +88,7 @@ def state_of(found: SnapshotFacts) -> tuple[str, str]:
 
 
 def _same(row: Known, listed: Listed) -> bool:
-    return row.state in (*THERE, SnapshotState.UNKNOWN) and row.uuid == listed.uuid != ""
+    return row.state in LISTED and row.uuid == listed.uuid != ""
 
 
 def _changed(row: Known, listed: Listed) -> bool:

@@ -130,7 +130,8 @@ def _forget_deleted(client, repository: Repository, work: Work, read: Read, dama
     if not before:
         return
     read.calls += 1
-    now = {one.name: one.uuid for one in es.list_snapshots(client, repository.name)}
+    listed = es.list_snapshots(client, repository.name, capabilities_of(repository.cluster))
+    now = {one.name: one.uuid for one in listed}
     for name, uuid in before.items():
         if now.get(name) != uuid:
             del read.damaged[name]

@@ -118,6 +118,15 @@ class Console:
             "count": self.running if entry.page == "runs:list" else 0,
         }
 
-    @cached_property
+    @property
     def running(self) -> int:
-        return Run.objects.history().filter(state=RunState.RUNNING).count()
+        return self._active.count(RunState.RUNNING)
+
+    @property
+    def queued(self) -> int:
+        return self._active.count(RunState.QUEUED)
+
+    @cached_property
+    def _active(self) -> list[str]:
+        """The states of all runs that are not over."""
+        return list(Run.objects.history().active().values_list("state", flat=True))

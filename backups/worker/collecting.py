@@ -23,12 +23,12 @@ def ring_due_collectors() -> None:
         (Cluster.objects.filter(credentials__purpose="everyday", credentials__in_use=True), "cluster"),
         (snapshots.answering(Repository.objects), "repository"),
     ):
-        in_order = leases.due(rows).order_by("collect_at", "pk").values_list("pk", flat=True)
-        for pk in list(in_order[:MOST_WAITING]):
+        in_order = leases.due(rows).order_by("collect_at", "pk").values_list("pk", "collect_fence")
+        for pk, fence in list(in_order[:MOST_WAITING]):
             if get_broker().queue_size() >= MOST_WAITING:
                 return
-            if fence := leases.claim(rows.model.objects, pk):
-                async_task(f"backups.worker.tasks.collect_{task}", pk, fence)
+            if claimed := leases.claim(rows.model.objects, pk, fence):
+                async_task(f"backups.worker.tasks.collect_{task}", pk, claimed)
 
 
 def collect_cluster(pk: int, fence: int) -> None:

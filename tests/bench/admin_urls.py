@@ -9,7 +9,7 @@ from backups.models import AuditEntry, Run, Snapshot
 # The columns of our page, its filters, and where it searches.
 LISTS = {
     Run: (
-        ("subject", "kind", "state", "actor", "started_at", "ended_at"),
+        ("subject", "kind", "state", "actor", "error", "reason", "queued_at", "started_at", "ended_at"),
         ("kind", "state", "actor"),
         ("^subject",),
     ),
@@ -19,19 +19,32 @@ LISTS = {
         ("object_name",),
     ),
     Snapshot: (
-        ("name", "state", "repository", "profile", "shards_total", "bytes_new", "started_at", "ended_at"),
+        ("name", "profile", "state", "repository", "index_count", "shards_failed", "shards_total", "bytes_new")
+        + ("started_at", "ended_at"),
         ("state", "repository", "profile"),
         ("^name",),
     ),
 }
 
+
+class Counting(admin.ModelAdmin):
+    """Snapshots, with how many indices each holds, as our page counts them."""
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).with_index_count()
+
+    def index_count(self, snapshot) -> int:
+        return snapshot.index_count
+
+
 with_filters, bare = admin.AdminSite(name="with-filters"), admin.AdminSite(name="bare")
 for model, (columns, filters, search) in LISTS.items():
     # Newest first, 50 a page; all else as it comes.
     options = {"list_display": columns, "list_per_page": 50, "ordering": ("-pk",), "list_select_related": True}
-    bare.register(model, type(f"Bare{model.__name__}", (admin.ModelAdmin,), options))
+    base = Counting if model is Snapshot else admin.ModelAdmin
+    bare.register(model, type(f"Bare{model.__name__}", (base,), options))
     options |= {"list_filter": filters, "search_fields": search}
-    with_filters.register(model, type(f"Filtered{model.__name__}", (admin.ModelAdmin,), options))
+    with_filters.register(model, type(f"Filtered{model.__name__}", (base,), options))
 
 urlpatterns = [
     path("admin/", with_filters.urls),

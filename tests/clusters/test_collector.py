@@ -11,6 +11,7 @@ from backups.clusters.models import Cluster
 from backups.repositories.models import Repository
 from backups.worker import collecting
 from tests.factories import connected_cluster, registered_repository
+from tests.turns import lease
 
 pytestmark = pytest.mark.django_db
 
@@ -23,7 +24,7 @@ def cluster(fake_elasticsearch):
 
 def refresh(cluster: Cluster) -> Cluster:
     Cluster.objects.filter(pk=cluster.pk).update(collect_at=None)
-    collecting.collect_cluster(cluster.pk, leases.claim(Cluster.objects, cluster.pk))
+    collecting.collect_cluster(cluster.pk, lease(cluster))
     cluster.refresh_from_db()
     return cluster
 
@@ -113,9 +114,9 @@ def test_one_of_ours_is_not_called_changed(cluster, fake_elasticsearch):
 
 @pytest.mark.db
 def test_a_late_refresh_writes_nothing(cluster):
-    old = leases.claim(Cluster.objects, cluster.pk)
+    old = lease(cluster)
     Cluster.objects.update(collect_until=timezone.now() - timedelta(seconds=1))
-    assert leases.claim(Cluster.objects, cluster.pk) == old + 1
+    assert lease(cluster) == old + 1
 
     collector.collect(cluster.pk, old)
 

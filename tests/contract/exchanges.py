@@ -134,7 +134,7 @@ def _repository_calls(scene: Scene, users: Users) -> None:
 
 def _snapshot_calls(scene: Scene, users: Users, names: list[str]) -> None:
     repository, missing, everyday = scene.name("repo"), scene.name("missing"), users.everyday
-    _try(snapshots.list_snapshots, everyday, repository)
+    _try(snapshots.list_snapshots, everyday, repository, scene.capabilities)
     first = scene.create_call(repository, "s1", names)
     for client in (*users.others, everyday):
         _try(snapshots.create, client, first)
@@ -149,7 +149,7 @@ def _snapshot_calls(scene: Scene, users: Users, names: list[str]) -> None:
             _try(snapshots.get, client, where, name)
             _try(snapshots.progress, client, where, name)
     for where in (repository, missing):
-        _try(snapshots.list_snapshots, everyday, where)
+        _try(snapshots.list_snapshots, everyday, where, scene.capabilities)
         _try(snapshots.details, everyday, where, ["s1", "s2"])
     for client in dict.fromkeys((*users.others, everyday, users.restricted)):
         _try(snapshots.delete, client, snapshots.delete_call(missing, "s1"))
@@ -165,7 +165,7 @@ def _running_calls(scene: Scene, users: Users, small: str) -> None:
     until(lambda: snapshots.progress(scene.client(), repository, "s1").bytes_total)
     _try(snapshots.get, everyday, repository, "s1")
     _try(snapshots.progress, everyday, repository, "s1")
-    _try(snapshots.list_snapshots, everyday, repository)
+    _try(snapshots.list_snapshots, everyday, repository, scene.capabilities)
     _try(snapshots.details, everyday, repository, ["s1"])
     _try(snapshots.create, everyday, call)
     changed = repositories.register_call(repository, "fs", {"location": scene.location("other")})
@@ -194,7 +194,7 @@ def _empty_calls(scene: Scene, everyday: Client) -> None:
     """A snapshot that holds no index, which not every list has."""
     repository = scene.add_repository("empty")
     scene.empty_snapshot(repository, "empty")
-    _try(snapshots.list_snapshots, everyday, repository)
+    _try(snapshots.list_snapshots, everyday, repository, scene.capabilities)
     _try(snapshots.details, everyday, repository, ["empty"])
 
 
@@ -206,7 +206,7 @@ def _damaged_calls(scene: Scene, users: Users, index: str) -> None:
         found = scene.finished(repository, name)
     _try(repositories.get, everyday, repository)
     scene.damage(repository, found)
-    _try(snapshots.list_snapshots, everyday, repository)
+    _try(snapshots.list_snapshots, everyday, repository, scene.capabilities)
     _try(snapshots.details, everyday, repository, ["whole", "damaged"])
     _try(snapshots.get, everyday, repository, "damaged")
     _try(snapshots.progress, everyday, repository, "damaged")
@@ -215,14 +215,14 @@ def _damaged_calls(scene: Scene, users: Users, index: str) -> None:
     _try(snapshots.create, everyday, scene.create_call(repository, "after", [index]))
     until(lambda: _settled(scene, repository))
     _try(snapshots.get, everyday, repository, "after")
-    _try(snapshots.list_snapshots, everyday, repository)
+    _try(snapshots.list_snapshots, everyday, repository, scene.capabilities)
     _try(snapshots.details, everyday, repository, ["whole"])
     _try(repositories.get, everyday, repository)
     _try(repositories.verify, users.restricted, repository)
     # What brings it back differs.
     again = repositories.register_call(repository, "fs", {"location": scene.location("damaged")})
     _try(repositories.register, users.restricted, again)
-    _try(snapshots.list_snapshots, everyday, repository)
+    _try(snapshots.list_snapshots, everyday, repository, scene.capabilities)
 
 
 def _settled(scene: Scene, repository: str) -> bool:

@@ -2,12 +2,12 @@
 
 import pytest
 
-from backups.clusters import leases
 from backups.clusters.models import Cluster
 from backups.repositories.models import Repository
 from backups.snapshots.models import Snapshot
 from backups.worker import collecting
 from tests.elasticsearch.scene import Scene
+from tests.turns import lease
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -19,7 +19,7 @@ def scene(real_elasticsearch):
 
 def refresh(repository: Repository) -> Repository:
     Repository.objects.filter(pk=repository.pk).update(collect_at=None)
-    collecting.collect_repository(repository.pk, leases.claim(Repository.objects, repository.pk))
+    collecting.collect_repository(repository.pk, lease(repository))
     repository.refresh_from_db()
     return repository
 
@@ -55,7 +55,7 @@ def test_a_repository_of_others_is_found_and_one_that_is_removed_is_missing(scen
     Repository.objects.filter(pk=repository.pk).delete()
 
     Cluster.objects.filter(pk=cluster.pk).update(collect_at=None)
-    collecting.collect_cluster(cluster.pk, leases.claim(Cluster.objects, cluster.pk))
+    collecting.collect_cluster(cluster.pk, lease(cluster))
     found = Repository.objects.get(cluster=cluster, name=scene.prefix)
     assert found.state == "registered"
     cluster.refresh_from_db()
@@ -63,6 +63,6 @@ def test_a_repository_of_others_is_found_and_one_that_is_removed_is_missing(scen
 
     scene.server.request("DELETE", f"/_snapshot/{scene.prefix}")
     Cluster.objects.filter(pk=cluster.pk).update(collect_at=None)
-    collecting.collect_cluster(cluster.pk, leases.claim(Cluster.objects, cluster.pk))
+    collecting.collect_cluster(cluster.pk, lease(cluster))
     found.refresh_from_db()
     assert found.state == "missing"

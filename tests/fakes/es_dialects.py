@@ -70,6 +70,8 @@ class Dialect:
     """Keys of a snapshot that not all have."""
     counted: bool = True
     """A list says how many there are."""
+    index_names: bool = True
+    """A list can leave out what the snapshots hold."""
     leaves_out_empty: bool = False
     """A ``filter_path`` that excludes leaves out lists that are empty, too."""
     lists_empty: bool = True
@@ -88,6 +90,7 @@ ES_7_17 = replace(
     disabled=DISABLED_BEFORE_8,
     registering_mends=None,
     missing_is_beside=True,
+    index_names=False,
     async_delete=False,
     taken="invalid_snapshot_name_exception",
     no_primaries=NO_PRIMARIES,

@@ -366,9 +366,11 @@ def _size(metadata: Any) -> int:
     "GET",
     "/_snapshot/{repository}/{snapshot}",
     "cluster:admin/snapshot/get",
-    ("verbose", "ignore_unavailable", "master_timeout"),
+    ("verbose", "ignore_unavailable", "index_names", "master_timeout"),
 )
 def get_snapshot(request: Request) -> dict:
+    if "index_names" in request.params and not request.fake.dialect.index_names:
+        raise unrecognized(request.path, "index_names")
     repository = request.fake.repositories.get(request.named["repository"])
     if repository is None and request.fake.dialect.missing_is_beside:
         error = _missing_repository(request).body["error"]
@@ -390,7 +392,9 @@ def _listed(request: Request, repository: Repository) -> list[dict]:
     names = list(repository.snapshots) if name == "_all" else name.split(",")
     if not request.flag("verbose", True):
         known = [repository.snapshots[name] for name in names]
-        return [one.brief(repository.name, dialect) for one in known if one.indices or dialect.lists_empty]
+        listed = [one.brief(repository.name, dialect) for one in known if one.indices or dialect.lists_empty]
+        unnamed = () if request.flag("index_names", True) else ("indices",)
+        return [{key: one[key] for key in one if key not in unnamed} for one in listed]
     found = []
     for name in names:
         try:

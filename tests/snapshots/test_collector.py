@@ -6,13 +6,13 @@ import pytest
 from django.utils import timezone
 
 from backups.audit.models import AuditEntry
-from backups.clusters import leases
 from backups.repositories.models import Repository
 from backups.runs.models import Run
 from backups.snapshots import collector, compare, details
 from backups.snapshots.models import Snapshot
 from tests.factories import connected_cluster, registered_repository
 from tests.fakes.es_dialects import EVERY
+from tests.turns import lease
 
 pytestmark = pytest.mark.django_db
 on_every_server = pytest.mark.parametrize("fake_elasticsearch", EVERY, indirect=True)
@@ -27,7 +27,7 @@ def repository(fake_elasticsearch):
 
 def refresh(repository: Repository) -> Repository:
     Repository.objects.filter(pk=repository.pk).update(collect_at=None)
-    collector.collect(repository.pk, leases.claim(Repository.objects, repository.pk))
+    collector.collect(repository.pk, lease(repository))
     repository.refresh_from_db()
     return repository
 
@@ -355,11 +355,11 @@ def test_one_with_a_run_at_work_is_left_to_it(repository, fake_elasticsearch):
 @pytest.mark.db
 def test_only_one_may_claim_and_a_late_one_writes_nothing(repository, fake_elasticsearch):
     fake_elasticsearch.add_snapshot("nightly", "one", ("logs",))
-    old = leases.claim(Repository.objects, repository.pk)
-    assert leases.claim(Repository.objects, repository.pk) is None
+    old = lease(repository)
+    assert lease(repository) is None
 
     Repository.objects.update(collect_until=timezone.now() - timedelta(seconds=1))
-    new = leases.claim(Repository.objects, repository.pk)
+    new = lease(repository)
     collector.collect(repository.pk, old)
     assert states() == {}
 
@@ -371,7 +371,7 @@ def test_only_one_may_claim_and_a_late_one_writes_nothing(repository, fake_elast
 def test_a_name_that_a_run_takes_meanwhile_is_left_to_it(repository, fake_elasticsearch, monkeypatch):
     fake_elasticsearch.add_snapshot("nightly", "one", ("logs",))
     fake_elasticsearch.add_snapshot("nightly", "two", ("logs",))
-    fence = leases.claim(Repository.objects, repository.pk)
+    fence = lease(repository)
     rows = collector._rows(repository)
     client = collector.open_client(repository.cluster, "everyday")
     work = collector.compare(collector.es.list_snapshots(client, "nightly"), rows)
@@ -385,7 +385,7 @@ def test_a_name_that_a_run_takes_meanwhile_is_left_to_it(repository, fake_elasti
 
 @pytest.mark.db
 def test_what_a_run_that_ended_meanwhile_has_read_stays(repository, fake_elasticsearch):
-    fence = leases.claim(Repository.objects, repository.pk)
+    fence = lease(repository)
     rows = collector._rows(repository)
     mine = _row(repository, "mine", over=False, state="running")
     made = fake_elasticsearch.add_snapshot("nightly", "mine", ("logs",), {"run_id": mine.run.key}, held=True)

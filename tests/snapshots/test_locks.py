@@ -14,6 +14,7 @@ from backups.repositories.models import Repository
 from backups.runs import queue_run
 from backups.snapshots import adopting, details, services
 from backups.snapshots.models import Snapshot
+from tests.turns import lease
 
 pytestmark = [pytest.mark.db(only="postgresql"), pytest.mark.django_db(transaction=True)]
 
@@ -31,7 +32,7 @@ def test_a_run_that_ends_and_a_refresh_that_finds_its_name_do_not_wait_for_each_
             services.set_state(snapshot, "unknown", "Nobody knows.")
 
     def refresh() -> None:
-        fence = leases.claim(Repository.objects, repository.pk)
+        fence = lease(repository)
         with act(None) as a:
             assert leases.still_mine(Repository.objects, repository.pk, fence)
             both.wait()

@@ -13,7 +13,6 @@ from django.utils.html import strip_tags
 
 from backups.access.models import User
 from backups.audit.models import AuditEntry
-from backups.clusters import leases
 from backups.clusters.models import Cluster
 from backups.clusters.services import save_cluster
 from backups.repositories.models import Repository
@@ -23,6 +22,7 @@ from backups.snapshots.models import Snapshot, SnapshotProfile
 from backups.snapshots.services import queue_snapshot, save_profile
 from backups.worker import collecting
 from tests.factories import connected_cluster, registered_repository
+from tests.turns import lease
 
 pytestmark = pytest.mark.django_db
 
@@ -228,7 +228,7 @@ CONFLICT = r"Someone else changed it (just now|\d+\ss ago)\. Reload to see their
 
 def refresh(cluster: Cluster) -> None:
     Cluster.objects.filter(pk=cluster.pk).update(collect_at=None)
-    collecting.collect_cluster(cluster.pk, leases.claim(Cluster.objects, cluster.pk))
+    collecting.collect_cluster(cluster.pk, lease(cluster))
 
 
 @pytest.mark.parametrize(("who", "raw"), [("operator", True), ("viewer", False)])

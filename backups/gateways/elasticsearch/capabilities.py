@@ -57,6 +57,11 @@ class Capabilities:
         return self._since((7, 15))
 
     @property
+    def index_names(self) -> bool:
+        """A list of snapshots can leave out what they hold."""
+        return self._since((8, 3))
+
+    @property
     def async_delete(self) -> bool:
         """A delete may answer at once and go on by itself."""
         return self._since((8, 15))
