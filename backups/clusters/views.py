@@ -7,6 +7,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from backups.access import may, role_required, step_up_required
 from backups.runs.check_views import check_context, check_fragment, latest_check
+from backups.runs.models import Run
 
 from . import services
 from .forms import ClusterForm
@@ -34,8 +35,9 @@ def detail(request, pk: int):
         "may_manage": may(request.user, "cluster.manage"),
         "raw": may(request.user, "raw.read"),
     }
-    check = check_context(request.user, latest_check(request.user, services.form_of(cluster)))
-    return render(request, "backups/clusters/detail.html", context | check)
+    return render(
+        request, "backups/clusters/detail.html", context | check_context(request.user, _check(request, cluster))
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -65,6 +67,13 @@ def test_connection(request, pk: int):
     cluster = _cluster(pk)
     run = services.request_test(cluster, actor=request.user)
     return check_fragment(request, run) if "HX-Request" in request.headers else redirect(cluster)
+
+
+def _check(request, cluster: Cluster) -> Run | None:
+    """The latest test; not one that was good before contact was lost."""
+    check = latest_check(request.user, services.form_of(cluster))
+    lost = check and check.is_over and cluster.failing_since and check.ended_at < cluster.failing_since
+    return None if lost else check
 
 
 def _cluster(pk: int) -> Cluster:

@@ -1,5 +1,7 @@
 """Pages of clusters: what people see, who may do what, and the forms."""
 
+from datetime import timedelta
+
 import pytest
 from django.conf import settings
 from django.urls import reverse
@@ -220,6 +222,19 @@ def test_the_test_button_answers_with_the_fragment_that_polls(as_person, cluster
     fragment = text(browser.post(url, headers={"HX-Request": "true"}))
     assert reverse("runs:check", args=[Run.objects.latest("pk").pk]) in fragment
     assert "<html" not in fragment
+
+
+def test_a_good_test_from_before_contact_was_lost_is_not_shown(as_person, cluster, run_until_over):
+    browser = as_person("administrator")
+    browser.post(reverse("clusters:test", args=[cluster.pk]))
+    check = run_until_over(Run.objects.get())
+    assert "Connected to" in text(browser.get(cluster.get_absolute_url()))
+
+    Cluster.objects.update(state="bad", failing_since=check.ended_at + timedelta(seconds=1))
+    page = text(browser.get(cluster.get_absolute_url()))
+
+    assert "cannot be used" in page
+    assert "Connected to" not in page
 
 
 def test_authorities_are_chosen_by_name(as_person, ca_dir):

@@ -39,6 +39,7 @@ def test_a_run_that_ends_and_a_refresh_that_finds_its_name_do_not_wait_for_each_
             told = {"found": [], "damaged": [], "back": []}
             writing = adopting.Writing(a, repository, details.Read(), told, ["one"])
             adopting.new(writing, Listed("one", "u", "SUCCESS"))
+            adopting.add(writing)
 
     def alone(work) -> str:
         try:
