@@ -4,7 +4,7 @@ Stairs, top first. A package imports only from lower lines; neighbours on a line
 
     worker  web             what runs in the background; what surrounds every page
     dashboard  evidence     pages only: the overview; the audit log
-    snapshots               what is protected, and the snapshots that came of it
+    snapshots  archives     what is protected, and the copies that came of it: in Elasticsearch; in files
     repositories            where Elasticsearch keeps snapshots
     clusters                one Elasticsearch or OpenSearch each
     runs                    how work survives: run, step, turn, claim, lease, fence

@@ -13,7 +13,7 @@ APP = ROOT / "backups"
 STAIRS = (
     ("worker", "web"),
     ("dashboard", "evidence"),
-    ("snapshots",),
+    ("snapshots", "archives"),
     ("repositories",),
     ("clusters",),
     ("runs",),
@@ -121,6 +121,14 @@ def test_gateways_are_free_of_django(file):
     known = [name for name in imports(file) if name.startswith(("django", "backups."))]
 
     assert [name for name in known if not name.startswith("backups.gateways")] == []
+
+
+@pytest.mark.parametrize("file", sorted((APP / "archives" / "format").glob("*.py")), ids=title)
+def test_the_archive_format_is_free_of_django(file):
+    """Its helper processes must start fast, and it must be of use without the console."""
+    known = [name for name in imports(file) if name.startswith(("django", "backups."))]
+
+    assert [n for n in known if not n.startswith(("backups.gateways.filetree", "backups.archives.format"))] == []
 
 
 @pytest.mark.parametrize("file", FILES, ids=title)

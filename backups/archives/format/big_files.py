@@ -1,0 +1,158 @@
+"""Puts files into the archive that own their blocks.
+
+The header of such a file is a stored block. A file that was written to while it was read is read again from its
+beginning, once, over what had been written of it. If it then comes out shorter than its header says, the header is
+replaced; if it is longer, what came after its size is left for the next backup.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from backups.gateways.filetree import Owners, join, open_directory, open_file, read_xattrs, reason
+
+from .blocks import LONGEST
+from .bodies import Body, gathered, put_body
+from .headers import FILE, MOST_OCTAL, header, xattr_records
+from .manifest import Manifest, entry_line
+from .packing import file_end, owner_of
+from .pipeline import Pipeline, Place, Progress
+from .sparse import Segment, data_segments, has_holes, placeholder, sparse_map, sparse_records
+
+
+class Seen(NamedTuple):
+    """A file at the beginning of a pass over it. ``segments`` is None where it has no holes."""
+
+    path: bytes
+    stat: os.stat_result
+    xattrs: dict[bytes, bytes]
+    segments: list[Segment] | None
+
+    @property
+    def stored(self) -> int:
+        """Bytes that the archive stores of it."""
+        if self.segments is None:
+            return self.stat.st_size
+        return len(sparse_map(self.segments)) + sum(length for _, length in self.segments)
+
+    @property
+    def version(self) -> tuple[int, int]:
+        return self.stat.st_size, self.stat.st_mtime_ns
+
+
+class BigFiles:
+    def __init__(self, pipeline: Pipeline, manifest: Manifest, owners: Owners, progress: Progress):
+        self._pipeline, self._manifest = pipeline, manifest
+        self._owners, self._progress = owners, progress
+
+    def add(self, root: int, directory: bytes, prefix: bytes, name: bytes) -> bool:
+        """Whether the file is in the archive; if not, the manifest says why."""
+        path = join(prefix, name)
+        try:
+            folder = open_directory(root, directory)
+            try:
+                descriptor = open_file(folder, name)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            self._manifest.add_error(path, reason(error), error.errno)
+            return False
+        try:
+            return self._store(descriptor, path)
+        finally:
+            os.close(descriptor)
+
+    def _store(self, descriptor: int, path: bytes) -> bool:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            self._manifest.add_error(path, "became something else")
+            return False
+        for last in (False, True):
+            seen = look(descriptor, path)
+            place = self._pipeline.put_stored(self._header(seen, seen.stored))
+            try:
+                body = put_body(self._pipeline, gathered(pieces(descriptor, seen)), self._progress)
+                now = os.fstat(descriptor)
+            except OSError as error:
+                self._pipeline.rewind(place)
+                self._manifest.add_error(path, reason(error), error.errno)
+                return False
+            whole = (now.st_size, now.st_mtime_ns) == seen.version and body.size == seen.stored
+            if whole or last:
+                break
+            self._pipeline.rewind(place)
+        self._close(seen, place, body, changed=not whole)
+        return True
+
+    def _close(self, seen: Seen, place: Place, body: Body, *, changed: bool) -> None:
+        if body.size != seen.stored:
+            self._pipeline.replace(place, self._header(seen, body.size))
+        size = seen.stat.st_size if seen.segments else body.size
+        end = ', "sparse": true' if seen.segments else ""
+        line = entry_line(
+            seen.path,
+            "f",
+            seen.stat.st_mode,
+            owner_of(seen.stat, self._owners),
+            seen.stat.st_mtime_ns,
+            f', "size": {size}',
+            file_end(body.sha256, seen.xattrs, changed) + end,
+        )
+        self._pipeline.call(lambda: self._enter(line, place, size, changed))
+
+    def _enter(self, line: str, place: Place, size: int, changed: bool) -> None:
+        self._manifest.add([line], place.at)
+        self._manifest.counts.files += 1
+        self._manifest.counts.bytes += size
+        self._manifest.counts.changed += changed
+        self._progress.add(files=1)
+
+    def _header(self, seen: Seen, size: int) -> bytes:
+        name, records = seen.path, xattr_records(seen.xattrs)
+        if seen.segments is not None:
+            name = placeholder(seen.path)
+            records |= sparse_records(seen.path, seen.stat.st_size)
+        return header(
+            name,
+            FILE,
+            seen.stat.st_mode,
+            owner_of(seen.stat, self._owners),
+            seen.stat.st_mtime_ns,
+            size=size,
+            records=records,
+            size_record=seen.stored > MOST_OCTAL,
+        )
+
+
+def look(descriptor: int, path: bytes) -> Seen:
+    facts = os.fstat(descriptor)
+    segments = None
+    if facts.st_blocks * 512 < facts.st_size:
+        found = data_segments(descriptor, facts.st_size)
+        segments = found if has_holes(found, facts.st_size) else None
+    return Seen(path, facts, read_xattrs(descriptor), segments)
+
+
+def pieces(descriptor: int, seen: Seen) -> Iterator[bytes]:
+    """What is to be stored of a file. Ends early where the file does; one with holes keeps the length that its map
+    promises, with zeros for what is gone: it has changed then, and is marked."""
+    if seen.segments is None:
+        yield from _read(descriptor, 0, seen.stat.st_size)
+        return
+    yield sparse_map(seen.segments)
+    for start, length in seen.segments:
+        rest = length
+        for piece in _read(descriptor, start, length):
+            rest -= len(piece)
+            yield piece
+        while rest:
+            yield bytes(min(rest, LONGEST))
+            rest -= min(rest, LONGEST)
+
+
+def _read(descriptor: int, start: int, length: int) -> Iterator[bytes]:
+    at, end = start, start + length
+    os.posix_fadvise(descriptor, start, length, os.POSIX_FADV_SEQUENTIAL)
+    while at < end and (piece := os.pread(descriptor, min(LONGEST, end - at), at)):
+        at += len(piece)
+        yield piece

@@ -1,0 +1,99 @@
+"""The archive while it grows: a hidden file beside its place, which gets its name when all of it is on the disk."""
+
+import os
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from .errors import TargetExists, WriteFailed
+
+
+class Output:
+    """Written at its end only, but for ``rewind`` and ``overwrite``. Any failure to write removes the file.
+
+    ``at`` is the length so far, in bytes.
+    """
+
+    def __init__(self, path: Path):
+        self.path, self.at = path, 0
+        self.partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+        if os.path.lexists(path):
+            raise TargetExists(path)
+        self._descriptor, self._ours = -1, False
+        with self._writing():
+            self._descriptor = os.open(self.partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            self._ours = True
+
+    def write(self, data: bytes) -> int:
+        """Append; returns where the data begins."""
+        start = self.at
+        with self._writing():
+            self._write_at(data, start)
+        self.at += len(data)
+        return start
+
+    def overwrite(self, at: int, data: bytes) -> None:
+        with self._writing():
+            self._write_at(data, at)
+
+    def rewind(self, at: int) -> None:
+        """Forget what was written from ``at`` on."""
+        with self._writing():
+            os.ftruncate(self._descriptor, at)
+        self.at = at
+
+    def finish(self) -> None:
+        """Bring everything to the disk and give the file its name; never over another file."""
+        with self._writing():
+            os.fsync(self._descriptor)
+            self._name()
+            self._ours = False
+            _sync_directory(self.path.parent)
+        self.abort()
+
+    def abort(self) -> None:
+        """Close the file, and remove it unless it has its name. Safe to call twice."""
+        if self._descriptor >= 0:
+            with suppress(OSError):
+                os.close(self._descriptor)
+            self._descriptor = -1
+        if self._ours:
+            with suppress(OSError):
+                self.partial.unlink()
+            self._ours = False
+
+    def _write_at(self, data: bytes, at: int) -> None:
+        rest = memoryview(data)
+        while rest:
+            done = os.pwrite(self._descriptor, rest, at)
+            rest, at = rest[done:], at + done
+
+    def _name(self) -> None:
+        """A hard link refuses a name that is taken, as a rename would not; where there are none, the name is taken
+        first by an empty file, which no reader mistakes for an archive."""
+        try:
+            os.link(self.partial, self.path)
+        except FileExistsError:
+            raise
+        except OSError:
+            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            self.partial.replace(self.path)
+        else:
+            self.partial.unlink()
+
+    @contextmanager
+    def _writing(self):
+        try:
+            yield
+        except OSError as error:
+            self.abort()
+            if isinstance(error, FileExistsError) and os.path.lexists(self.path):
+                raise TargetExists(self.path) from error
+            raise WriteFailed(self.path, error) from error
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,266 @@
+"""Walks a tree of regular files for a backup, and opens what it finds.
+
+Nothing is followed: every directory and file is opened by its last name, relative to the descriptor of the directory
+it is in, and without following symbolic links, so that a tree that changes meanwhile cannot lead elsewhere. Names are
+bytes, because Linux gives them no encoding.
+"""
+
+import errno
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pathspec import GitIgnoreSpec
+
+AT_ONCE = 1_000
+"""So many files of one directory are looked at before they are handed on."""
+
+OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Without O_NONBLOCK, opening what has become a FIFO since would wait for somebody to write.
+OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+OTHER_KINDS = {
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "became a directory",
+}
+
+
+class File(NamedTuple):
+    """A regular file as it was seen."""
+
+    name: bytes
+    stat: os.stat_result
+
+
+class Link(NamedTuple):
+    """A symbolic link and its text."""
+
+    name: bytes
+    stat: os.stat_result
+    target: bytes
+
+
+class Skipped(NamedTuple):
+    """What is asked for and not to be had. ``path`` is relative to the root."""
+
+    path: bytes
+    why: str
+    errno: int | None = None
+
+
+@dataclass(frozen=True)
+class Directory:
+    """A directory with its files and links in order of name. A long one comes in several of these; all but the first
+    have ``first`` False. ``path`` is relative to the root, which itself is ``b""``."""
+
+    path: bytes
+    stat: os.stat_result
+    xattrs: dict[bytes, bytes]
+    files: list[File]
+    links: list[Link]
+    first: bool = True
+
+
+class Selection:
+    """What of a tree is asked for; patterns are those of gitignore files, relative to the root.
+
+    Without ``include`` everything is. What ``exclude`` matches is left out, and a directory that it matches is not
+    entered. With ``one_file_system`` the file system of the root is not left.
+    """
+
+    def __init__(self, include=(), exclude=(), *, one_file_system: bool = False):
+        self.include = GitIgnoreSpec.from_lines(include) if include else None
+        self.exclude = GitIgnoreSpec.from_lines(exclude) if exclude else None
+        self.one_file_system = one_file_system
+
+    def enters(self, path: bytes) -> bool:
+        return self.exclude is None or not self.exclude.match_file(_text(path) + "/")
+
+    def takes(self, path: bytes) -> bool:
+        if self.exclude is not None and self.exclude.match_file(_text(path)):
+            return False
+        return self.include is None or self.include.match_file(_text(path))
+
+    def takes_directory(self, path: bytes) -> bool:
+        return self.include is None or self.include.match_file(_text(path) + "/")
+
+
+def walk(root: int, selection: Selection) -> Iterator[Directory | Skipped]:
+    """The directories below the descriptor ``root``, itself first, each before what is in it, in order of name."""
+    found = _walk(root, selection)
+    return found if selection.include is None else _with_parents(found, selection)
+
+
+def _walk(root: int, selection: Selection) -> Iterator[Directory | Skipped]:
+    device, waiting = os.fstat(root).st_dev, [b""]
+    while waiting:
+        path = waiting.pop()
+        below = yield from _directory(root, path, selection, device)
+        waiting.extend(join(path, name) for name in reversed(below))
+
+
+def _with_parents(found: Iterator[Directory | Skipped], selection: Selection) -> Iterator[Directory | Skipped]:
+    """Leave out directories of which nothing is included, unless they lead to something that is."""
+    parents: list[Directory] = []
+    for each in found:
+        if isinstance(each, Skipped):
+            yield each
+            continue
+        while parents and not _is_in(each.path, parents[-1].path):
+            parents.pop()
+        if each.files or each.links or selection.takes_directory(each.path):
+            yield from parents
+            parents.clear()
+            yield each
+        elif each.first:
+            parents.append(each)
+
+
+def _is_in(path: bytes, parent: bytes) -> bool:
+    return path == parent or not parent or path.startswith(parent + b"/")
+
+
+def _directory(
+    root: int, path: bytes, selection: Selection, device: int
+) -> Generator[Directory | Skipped, None, list[bytes]]:
+    """One directory in pieces; returns the names of the directories in it that are to be entered."""
+    try:
+        descriptor = open_directory(root, path)
+    except OSError as error:
+        yield Skipped(path, reason(error), error.errno)
+        return []
+    try:
+        facts = os.fstat(descriptor)
+        if selection.one_file_system and facts.st_dev != device:
+            yield Skipped(path, "another file system")
+            return []
+        names, below = _names(descriptor, path, selection)
+        look = _looker(descriptor, path, device if selection.one_file_system else None)
+        for start in range(0, len(names) or 1, AT_ONCE):
+            files, links, skipped = _sorted_out(map(look, names[start : start + AT_ONCE]))
+            yield Directory(path, facts, read_xattrs(descriptor), files, links, first=not start)
+            yield from skipped
+        return below
+    except OSError as error:
+        yield Skipped(path, reason(error), error.errno)
+        return []
+    finally:
+        os.close(descriptor)
+
+
+def _names(descriptor: int, path: bytes, selection: Selection) -> tuple[list[bytes], list[bytes]]:
+    """The names in a directory that are asked for: those that are no directories, and those that are."""
+    names, below = [], []
+    with os.scandir(descriptor) as entries:
+        for entry in entries:
+            name = os.fsencode(entry.name)
+            if entry.is_dir(follow_symlinks=False):
+                if selection.enters(join(path, name)):
+                    below.append(name)
+            elif selection.takes(join(path, name)):
+                names.append(name)
+    return sorted(names), sorted(below)
+
+
+def _looker(descriptor: int, path: bytes, device: int | None) -> Callable[[bytes], File | Link | Skipped]:
+    def look(name: bytes) -> File | Link | Skipped:
+        try:
+            facts = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            if stat.S_ISLNK(facts.st_mode):
+                return Link(name, facts, os.readlink(name, dir_fd=descriptor))
+        except OSError as error:
+            return Skipped(join(path, name), reason(error), error.errno)
+        if device is not None and facts.st_dev != device:
+            return Skipped(join(path, name), "another file system")
+        if stat.S_ISREG(facts.st_mode):
+            return File(name, facts)
+        return Skipped(join(path, name), OTHER_KINDS.get(stat.S_IFMT(facts.st_mode), "no regular file"))
+
+    return look
+
+
+def _sorted_out(found) -> tuple[list[File], list[Link], list[Skipped]]:
+    kinds: dict[type, list] = {File: [], Link: [], Skipped: []}
+    for each in found:
+        kinds[type(each)].append(each)
+    return kinds[File], kinds[Link], kinds[Skipped]
+
+
+def open_directory(root: int, path: bytes) -> int:
+    """A descriptor of the directory at ``path`` below ``root``; the caller closes it. No part may be a link."""
+    descriptor = os.open(b".", OPEN_DIRECTORY, dir_fd=root)
+    for name in path.split(b"/") if path else ():
+        try:
+            below = os.open(name, OPEN_DIRECTORY, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+        descriptor = below
+    return descriptor
+
+
+def open_file(directory: int, name: bytes) -> int:
+    """A descriptor of what may be a regular file: look with fstat before reading. The caller closes it."""
+    return os.open(name, OPEN_FILE, dir_fd=directory)
+
+
+def read_xattrs(descriptor: int) -> dict[bytes, bytes]:
+    """Extended attributes, POSIX ACLs (system.posix_acl_*) among them; empty where there are none or no support."""
+    try:
+        names = os.listxattr(descriptor)
+    except OSError:
+        return {}
+    found = {}
+    for name in sorted(names):
+        with suppress(OSError):  # gone since, or for others to read
+            found[os.fsencode(name)] = os.getxattr(descriptor, name)
+    return found
+
+
+class Owners:
+    """Names of users and groups, each looked up once. Empty where there is none."""
+
+    def __init__(self) -> None:
+        self._users: dict[int, bytes] = {}
+        self._groups: dict[int, bytes] = {}
+
+    def user(self, uid: int) -> bytes:
+        if uid not in self._users:
+            self._users[uid] = _name_of(lambda: pwd.getpwuid(uid).pw_name)
+        return self._users[uid]
+
+    def group(self, gid: int) -> bytes:
+        if gid not in self._groups:
+            self._groups[gid] = _name_of(lambda: grp.getgrgid(gid).gr_name)
+        return self._groups[gid]
+
+
+def _name_of(look_up: Callable[[], str]) -> bytes:
+    try:
+        return os.fsencode(look_up())
+    except KeyError:
+        return b""
+
+
+def reason(error: OSError) -> str:
+    """Why a thing could not be read, in few words."""
+    if error.errno == errno.ENOENT:
+        return "vanished"
+    if error.errno in (errno.ELOOP, errno.ENOTDIR):
+        return "became something else"
+    return error.strerror or str(error)
+
+
+def join(path: bytes, name: bytes) -> bytes:
+    return b"%b/%b" % (path, name) if path else name
+
+
+def _text(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")
