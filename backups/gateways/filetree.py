@@ -10,12 +10,13 @@ import grp
 import os
 import pwd
 import stat
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from pathspec import GitIgnoreSpec
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 AT_ONCE = 1_000
 """So many files of one directory are looked at before they are handed on."""
@@ -76,10 +77,11 @@ class Selection:
     entered. With ``one_file_system`` the file system of the root is not left.
     """
 
-    def __init__(self, include=(), exclude=(), *, one_file_system: bool = False):
-        self.include = GitIgnoreSpec.from_lines(include) if include else None
-        self.exclude = GitIgnoreSpec.from_lines(exclude) if exclude else None
+    def __init__(self, include: Iterable[str] = (), exclude: Iterable[str] = (), *, one_file_system: bool = False):
+        self.include = _patterns(include) if include else None
+        self.exclude = _patterns(exclude) if exclude else None
         self.one_file_system = one_file_system
+        self.is_everything = self.include is None and self.exclude is None
 
     def enters(self, path: bytes) -> bool:
         return self.exclude is None or not self.exclude.match_file(_text(path) + "/")
@@ -91,6 +93,12 @@ class Selection:
 
     def takes_directory(self, path: bytes) -> bool:
         return self.include is None or self.include.match_file(_text(path) + "/")
+
+
+def _patterns(lines: Iterable[str]) -> "GitIgnoreSpec":
+    from pathspec import GitIgnoreSpec  # takes 60 ms, which helpers that only open files need not wait for
+
+    return GitIgnoreSpec.from_lines(lines)
 
 
 def walk(root: int, selection: Selection) -> Iterator[Directory | Skipped]:
@@ -161,13 +169,16 @@ def _names(descriptor: int, path: bytes, selection: Selection) -> tuple[list[byt
     names, below = [], []
     with os.scandir(descriptor) as entries:
         for entry in entries:
-            name = os.fsencode(entry.name)
-            if entry.is_dir(follow_symlinks=False):
-                if selection.enters(join(path, name)):
-                    below.append(name)
-            elif selection.takes(join(path, name)):
-                names.append(name)
-    return sorted(names), sorted(below)
+            kind = below if entry.is_dir(follow_symlinks=False) else names
+            kind.append(os.fsencode(entry.name))
+    names.sort()
+    below.sort()
+    if selection.is_everything:
+        return names, below
+    return (
+        [name for name in names if selection.takes(join(path, name))],
+        [name for name in below if selection.enters(join(path, name))],
+    )
 
 
 def _looker(descriptor: int, path: bytes, device: int | None) -> Callable[[bytes], File | Link | Skipped]:
@@ -217,29 +228,38 @@ def read_xattrs(descriptor: int) -> dict[bytes, bytes]:
         names = os.listxattr(descriptor)
     except OSError:
         return {}
-    found = {}
+    found: dict[bytes, bytes] = {}
+    if not names:
+        return found
     for name in sorted(names):
         with suppress(OSError):  # gone since, or for others to read
             found[os.fsencode(name)] = os.getxattr(descriptor, name)
     return found
 
 
+class Owner(NamedTuple):
+    """Who owns a file, by number and by name; a name is empty where there is none."""
+
+    uid: int
+    gid: int
+    uname: bytes
+    gname: bytes
+
+
 class Owners:
-    """Names of users and groups, each looked up once. Empty where there is none."""
+    """Owners of files, their names looked up once."""
 
     def __init__(self) -> None:
-        self._users: dict[int, bytes] = {}
-        self._groups: dict[int, bytes] = {}
+        self._known: dict[tuple[int, int], Owner] = {}
 
-    def user(self, uid: int) -> bytes:
-        if uid not in self._users:
-            self._users[uid] = _name_of(lambda: pwd.getpwuid(uid).pw_name)
-        return self._users[uid]
-
-    def group(self, gid: int) -> bytes:
-        if gid not in self._groups:
-            self._groups[gid] = _name_of(lambda: grp.getgrgid(gid).gr_name)
-        return self._groups[gid]
+    def of(self, facts: os.stat_result) -> Owner:
+        ids = facts.st_uid, facts.st_gid
+        owner = self._known.get(ids)
+        if owner is None:
+            user = _name_of(lambda: pwd.getpwuid(ids[0]).pw_name)
+            group = _name_of(lambda: grp.getgrgid(ids[1]).gr_name)
+            owner = self._known[ids] = Owner(*ids, user, group)
+        return owner
 
 
 def _name_of(look_up: Callable[[], str]) -> bytes:

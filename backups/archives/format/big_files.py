@@ -16,7 +16,7 @@ from .blocks import LONGEST
 from .bodies import Body, gathered, put_body
 from .headers import FILE, MOST_OCTAL, header, xattr_records
 from .manifest import Manifest, entry_line
-from .packing import file_end, owner_of
+from .packing import file_end
 from .pipeline import Pipeline, Place, Progress
 from .sparse import Segment, data_segments, has_holes, placeholder, sparse_map, sparse_records
 
@@ -93,7 +93,7 @@ class BigFiles:
             seen.path,
             "f",
             seen.stat.st_mode,
-            owner_of(seen.stat, self._owners),
+            self._owners.of(seen.stat),
             seen.stat.st_mtime_ns,
             f', "size": {size}',
             file_end(body.sha256, seen.xattrs, changed) + end,
@@ -116,7 +116,7 @@ class BigFiles:
             name,
             FILE,
             seen.stat.st_mode,
-            owner_of(seen.stat, self._owners),
+            self._owners.of(seen.stat),
             seen.stat.st_mtime_ns,
             size=size,
             records=records,

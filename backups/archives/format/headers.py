@@ -6,7 +6,8 @@ backup makes a header for every file.
 
 import functools
 from collections.abc import Mapping
-from typing import NamedTuple
+
+from backups.gateways.filetree import Owner
 
 FILE, HARD_LINK, SYMLINK, DIRECTORY, PAX = b"0", b"1", b"2", b"5", b"x"
 BLOCK = 512
@@ -15,16 +16,6 @@ MOST_OCTAL = 0o77777777777
 MOST_ID = 0o7777777
 END = bytes(2 * BLOCK)
 """The two blocks of zeros that end a tar."""
-
-
-class Owner(NamedTuple):
-    """Who owns an entry, by number and by name; a name is empty where it is not known."""
-
-    uid: int
-    gid: int
-    uname: bytes
-    gname: bytes
-
 
 ROOT = Owner(0, 0, b"root", b"root")
 

@@ -15,8 +15,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from json.encoder import encode_basestring_ascii as quoted
 
+from backups.gateways.filetree import Owner
+
 from .errors import WriteFailed
-from .headers import Owner
 
 PIECE = 1 << 20
 

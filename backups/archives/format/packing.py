@@ -14,7 +14,7 @@ from typing import NamedTuple
 from backups.gateways.filetree import Owners, join, open_directory, open_file, read_xattrs, reason
 
 from .blocks import LONGEST, WHOLE, Codec
-from .headers import FILE, Owner, header, padding, xattr_records
+from .headers import FILE, header, padding, xattr_records
 from .manifest import entry_line, xattrs_member
 
 SMALL = 1 << 20
@@ -138,7 +138,7 @@ class Packer:
     def _frame(self, path: bytes, small: Small) -> None:
         data, facts, xattrs, changed = small
         size, mode, mtime_ns = len(data), facts.st_mode, facts.st_mtime_ns
-        owner = owner_of(facts, self._owners)
+        owner = self._owners.of(facts)
         records = xattr_records(xattrs) if xattrs else None
         digest = hashlib.sha256(data).hexdigest()
         line = entry_line(path, "f", mode, owner, mtime_ns, f', "size": {size}', file_end(digest, xattrs, changed))
@@ -152,10 +152,6 @@ class Packer:
         self._places.append(self._size)
         self._parts += parts
         self._size += sum(map(len, parts))
-
-
-def owner_of(facts: os.stat_result, owners: Owners) -> Owner:
-    return Owner(facts.st_uid, facts.st_gid, owners.user(facts.st_uid), owners.group(facts.st_gid))
 
 
 def file_end(digest: str, xattrs: dict[bytes, bytes], changed: bool) -> str:

@@ -34,7 +34,7 @@ class Progress:
     def add(self, count: int = 0, files: int = 0) -> None:
         self.bytes += count
         self.files += files
-        if self.callback:
+        if self.callback and (count or files):
             self.callback(self.bytes, self.files)
 
 

@@ -9,7 +9,7 @@ from .batches import Batches
 from .big_files import BigFiles
 from .headers import DIRECTORY, HARD_LINK, SYMLINK, header, xattr_records
 from .manifest import Manifest, entry_line, target_member, xattrs_member
-from .packing import SMALL, Batch, Packed, owner_of
+from .packing import SMALL, Batch, Packed
 from .pipeline import Pipeline, Progress
 
 
@@ -80,7 +80,7 @@ class Tree:
     def _made(self, path: bytes, kind: bytes, facts: os.stat_result, *, target: bytes = b"", xattrs=None) -> None:
         """An entry that is nothing but its header."""
         letter = {DIRECTORY: "d", SYMLINK: "l", HARD_LINK: "h"}[kind]
-        owner, name = owner_of(facts, self._owners), path + b"/" * (kind == DIRECTORY)
+        owner, name = self._owners.of(facts), path + b"/" * (kind == DIRECTORY)
         records = xattr_records(xattrs) if xattrs else None
         head = header(name, kind, facts.st_mode, owner, facts.st_mtime_ns, target=target, records=records)
         middle = target_member(target) if target else ""
