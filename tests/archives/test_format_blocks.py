@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backups.archives.format import blocks
 from backups.archives.format.blocks import PIECE, WHOLE, codec
 
 from .reading import gz_blocks, zst_blocks
@@ -24,10 +25,10 @@ def test_blocks_give_back_what_went_in(name, pure, data, kind):
     own = codec(name, pure=pure)
     made = own.pack(data, kind) + own.stored(data, kind) + own.footer(FOOTER)
 
-    blocks = READERS[name](made)
+    found = READERS[name](made)
 
-    assert [(block.kind, block.plain) for block in blocks] == [(kind.decode(), data)] * 2
-    assert blocks[0].size <= blocks[1].size + 20
+    assert [(block.kind, block.plain) for block in found] == [(kind.decode(), data)] * 2
+    assert found[0].size <= found[1].size + 20
 
 
 @pytest.mark.parametrize("name", ["gz", "zst", "tar"])
@@ -47,6 +48,12 @@ def test_what_does_not_shrink_is_stored(size):
 
     assert len(block) < size + 32 + 8 + 5 * (size // 16_000 + 2)
     assert zlib.decompress(block, 31) == noise
+
+
+def test_without_isal_zlib_does_the_same(monkeypatch):
+    monkeypatch.setattr(blocks, "isal_zlib", None)
+
+    assert codec("gz").fast is zlib
 
 
 def test_the_footer_of_gzip_is_an_empty_member():

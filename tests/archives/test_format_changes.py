@@ -51,8 +51,9 @@ def test_a_small_file_that_changed_since_the_walk_is_taken_as_it_is_now(tmp_path
     assert "changed" not in archive.files["files/tree/b"]
 
 
-def test_a_small_file_that_has_become_big_comes_after_its_tree(tmp_path, tree):
-    archive = written_while(tmp_path, tree, lambda: rewrite(tree / "b", b"x" * (SMALL + 1)))
+@pytest.mark.parametrize("size", [20_000, SMALL + 1])
+def test_a_small_file_that_has_become_big_comes_after_its_tree(tmp_path, tree, size):
+    archive = written_while(tmp_path, tree, lambda: rewrite(tree / "b", b"x" * size))
 
     assert archive.names[-3:] == ["files/tree/c", "files/tree/b", "BACKUP/manifest.json"]
 

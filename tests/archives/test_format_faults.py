@@ -164,6 +164,14 @@ def test_a_root_that_is_not_there_is_an_error_of_the_manifest(place, tmp_path):
         assert writer.finish().counts.skipped == 1
 
 
+def test_an_archive_does_not_hold_itself(tree):
+    with ArchiveWriter(tree / "out", ABOUT, jobs=1) as writer:
+        writer.add_tree("tree", tree)
+        counts = writer.finish().counts
+
+    assert (counts.files, counts.skipped) == (3, 1)
+
+
 def test_a_helper_that_is_killed_ends_the_archive(tree):
     root = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
     helper = Helper(root, "gz", False)

@@ -22,6 +22,11 @@ class Output:
         with self._writing():
             self._descriptor = os.open(self.partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             self._ours = True
+            self._facts = os.fstat(self._descriptor)
+
+    def is_same_file(self, facts: os.stat_result) -> bool:
+        """Whether this was seen of the archive itself, which may lie in the tree that it is to hold."""
+        return facts.st_ino == self._facts.st_ino and facts.st_dev == self._facts.st_dev
 
     def write(self, data: bytes) -> int:
         """Append; returns where the data begins."""

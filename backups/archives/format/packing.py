@@ -21,6 +21,10 @@ SMALL = 1 << 20
 """Files of up to so many bytes are collected into blocks; a bigger one owns its blocks."""
 
 MOST_FILES = 1_000
+SLACK = 16 << 10
+"""A small file may have grown by so many bytes since the walk: all files of a batch together then still make a block
+that readers take."""
+
 OVERHEAD = 1_024
 """About what header and padding add to a file, in bytes."""
 
@@ -53,7 +57,8 @@ class Batch:
 
 class Packed(NamedTuple):
     """A block and what is in it. ``places`` are the offsets of the entries in the plain data. ``grown`` names files
-    (directory, archive path of it, name) that are no longer small; ``errors`` are (path, why, errno)."""
+    (directory, archive path of it, name) that are left for later because they have grown; ``errors`` are (path, why,
+    errno)."""
 
     block: bytes
     lines: list[str]
@@ -163,14 +168,15 @@ def file_end(digest: str, xattrs: dict[bytes, bytes], changed: bool) -> str:
 def read_small(
     directory: int, name: bytes, seen: tuple[int, int], read: Callable[[int, int], bytes] = os.read
 ) -> Small | None:
-    """The file as it is; None if it is no longer small. ``seen`` is its size and mtime when the tree was walked.
+    """The file as it is; None if it has grown by more than SLACK. ``seen`` is its size and mtime of the walk.
 
     What was written to since then is read once more; what is then written to again is marked as changed.
     """
+    most = seen[0] + SLACK
     descriptor = open_file(directory, name)
     try:
         for last in (False, True):
-            if seen[0] > SMALL:
+            if seen[0] > most:
                 return None
             data = _read(descriptor, seen[0], read)
             facts = os.fstat(descriptor)

@@ -91,6 +91,9 @@ class Tree:
     def _file(self, directory: bytes, prefix: bytes, file: File) -> None:
         name, facts = file
         path = join(prefix, name)
+        if self._pipeline.output.is_same_file(facts):
+            self._manifest.add_error(path, "this archive itself")
+            return
         if facts.st_nlink > 1:
             if first := self._first_name(facts):
                 self._made(path, HARD_LINK, facts, target=first)

@@ -116,7 +116,8 @@ class ArchiveWriter:
     ) -> None:
         """The directory ``root`` and what is in it, as files/<source>. Patterns as in gitignore files.
 
-        A root that cannot be opened is an error in the manifest, like everything below it.
+        ``root`` itself may be a symbolic link; nothing below it is followed. A root that cannot be opened is an error
+        in the manifest, like everything below it.
         """
         self._claim(f"files/{source}", source)
         selection = Selection(include, exclude, one_file_system=one_file_system)
@@ -143,7 +144,7 @@ class ArchiveWriter:
         """
         self._claim(f"redis/{name}", name)
         path = f"redis/{name}/dump.rdb"
-        place, body = self._put_stream(path, gathered(chunks), size)
+        place, body = self._put_stream(path, gathered(chunks), size, self._progress)
         facts = describe()
         meta = _json(facts.meta)
         entry = {"name": name, "path": path, "size": body.size, "sha256": body.sha256, "at": place.at}
@@ -194,12 +195,14 @@ class ArchiveWriter:
         self._pipeline.drain()
         return Body.of(content)
 
-    def _put_stream(self, path: str, pieces: Iterable[bytes], size: int | None) -> tuple[Place, Body]:
+    def _put_stream(
+        self, path: str, pieces: Iterable[bytes], size: int | None, progress: Progress | None = None
+    ) -> tuple[Place, Body]:
         """An entry in pieces, all of it written when this returns. Where its size is not known, its header is
         overwritten at the end."""
         record = size is None or size > MOST_OCTAL
         place = self._pipeline.put_stored(_header(path, size or 0, size_record=record))
-        body = put_body(self._pipeline, pieces, self._progress if size is None else None)
+        body = put_body(self._pipeline, pieces, progress)
         if size is None:
             self._pipeline.replace(place, _header(path, body.size, size_record=True))
         elif size != body.size:
