@@ -23,7 +23,7 @@ DATA = st.one_of(st.binary(max_size=2000), REPEATED)
 @given(data=DATA, kind=st.sampled_from([WHOLE, PIECE]))
 def test_blocks_give_back_what_went_in(name, pure, data, kind):
     own = codec(name, pure=pure)
-    made = own.pack(data, kind) + own.stored(data, kind) + own.footer(FOOTER)
+    made = b"".join((*own.pack(data, kind), *own.stored(data, kind), own.footer(FOOTER)))
 
     found = READERS[name](made)
 
@@ -37,14 +37,14 @@ def test_the_length_of_a_stored_block_depends_on_the_length_of_its_data_only(nam
     own = codec(name)
     data = (fill * size)[:size]
 
-    assert len(own.stored(data, PIECE)) == len(own.stored(bytes(size), PIECE))
+    assert len(b"".join(own.stored(data, PIECE))) == len(b"".join(own.stored(bytes(size), PIECE)))
 
 
 @pytest.mark.parametrize("size", [600_000, 4 << 20])
 def test_what_does_not_shrink_is_stored(size):
     noise = random.Random(7).randbytes(size)
 
-    block = codec("gz").pack(noise, PIECE)
+    block = b"".join(codec("gz").pack(noise, PIECE))
 
     assert len(block) < size + 32 + 8 + 5 * (size // 16_000 + 2)
     assert zlib.decompress(block, 31) == noise

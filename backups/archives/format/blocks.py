@@ -2,6 +2,7 @@
 
 Layouts: docs/archive-format.md. A codec has three methods: ``pack`` for the smallest block, ``stored`` for one whose
 length depends on the length of its data only, so that it can be overwritten later, and ``footer``.
+A block comes in parts, which are written one after the other: joining them would copy every byte once more.
 Codecs keep no state; threads may share them.
 """
 
@@ -20,6 +21,8 @@ except ImportError:
     zstandard = None
 
 WHOLE, PIECE, FOOTER = b"W", b"K", b"F"
+Parts = tuple[bytes, ...]
+
 LONGEST = 4 << 20
 """The most plain bytes that the writer puts into one block, as far as it is its choice."""
 
@@ -32,8 +35,8 @@ class Codec(Protocol):
 
     hops: bool
 
-    def pack(self, data: bytes, kind: bytes) -> bytes: ...
-    def stored(self, data: bytes, kind: bytes) -> bytes: ...
+    def pack(self, data: bytes, kind: bytes) -> Parts: ...
+    def stored(self, data: bytes, kind: bytes) -> Parts: ...
     def footer(self, content: bytes) -> bytes: ...
 
 
@@ -61,24 +64,24 @@ class Gzip:
     def __init__(self, fast: ModuleType):
         self.fast = fast
 
-    def pack(self, data: bytes, kind: bytes) -> bytes:
+    def pack(self, data: bytes, kind: bytes) -> Parts:
         if self._shrinks(data):
             body = self.fast.compress(data, 1, -15)
             if len(body) < len(data):
                 return self._member(data, kind, body)
         return self.stored(data, kind)
 
-    def stored(self, data: bytes, kind: bytes) -> bytes:
+    def stored(self, data: bytes, kind: bytes) -> Parts:
         return self._member(data, kind, zlib.compress(data, 0, -15))
 
     def footer(self, content: bytes) -> bytes:
         head = self.FOOT.pack(self.MAGIC, 0, 0, 255, 52, b"B", FOOTER, 48, content)
         return head + zlib.compress(b"", 1, -15) + bytes(8)
 
-    def _member(self, data: bytes, kind: bytes, body: bytes) -> bytes:
+    def _member(self, data: bytes, kind: bytes, body: bytes) -> Parts:
         size = self.HEAD.size + len(body) + 8
         head = self.HEAD.pack(self.MAGIC, 0, 0, 255, 20, b"B", kind, 16, size, len(data))
-        return b"".join((head, body, struct.pack("<II", self.fast.crc32(data), len(data) & 0xFFFFFFFF)))
+        return head, body, struct.pack("<II", self.fast.crc32(data), len(data) & 0xFFFFFFFF)
 
     def _shrinks(self, data: bytes) -> bool:
         if len(data) <= 8 * SAMPLE:
@@ -96,12 +99,12 @@ class Zstd:
     SKIPPABLE, FRAME = 0x184D2A5B, 0xFD2FB528
     RAW_BLOCK = 128 << 10
 
-    def pack(self, data: bytes, kind: bytes) -> bytes:
+    def pack(self, data: bytes, kind: bytes) -> Parts:
         # A compressor must not be used by two threads at once, and is cheap to make.
         frame = zstandard.ZstdCompressor(level=1, write_checksum=True).compress(data)
         return self._framed(data, kind, frame)
 
-    def stored(self, data: bytes, kind: bytes) -> bytes:
+    def stored(self, data: bytes, kind: bytes) -> Parts:
         """A frame of raw blocks: single segment, content size of 4 bytes, no checksum."""
         parts = [struct.pack("<IBI", self.FRAME, 0xA0, len(data))]
         for start in range(0, len(data), self.RAW_BLOCK):
@@ -113,9 +116,9 @@ class Zstd:
     def footer(self, content: bytes) -> bytes:
         return self.FOOT.pack(self.SKIPPABLE, 52, b"B", FOOTER, 48, content)
 
-    def _framed(self, data: bytes, kind: bytes, frame: bytes) -> bytes:
+    def _framed(self, data: bytes, kind: bytes, frame: bytes) -> Parts:
         size = self.HEAD.size + len(frame)
-        return self.HEAD.pack(self.SKIPPABLE, 20, b"B", kind, 16, size, len(data)) + frame
+        return self.HEAD.pack(self.SKIPPABLE, 20, b"B", kind, 16, size, len(data)), frame
 
 
 class Plain:
@@ -123,8 +126,8 @@ class Plain:
 
     hops = False
 
-    def pack(self, data: bytes, kind: bytes) -> bytes:
-        return data
+    def pack(self, data: bytes, kind: bytes) -> Parts:
+        return (data,)
 
     stored = pack
 

@@ -28,17 +28,18 @@ class Output:
         """Whether this was seen of the archive itself, which may lie in the tree that it is to hold."""
         return facts.st_ino == self._facts.st_ino and facts.st_dev == self._facts.st_dev
 
-    def write(self, data: bytes) -> int:
-        """Append; returns where the data begins."""
+    def write(self, *parts: bytes) -> int:
+        """Append; returns where the first part begins."""
         start = self.at
-        with self._writing():
-            self._write_at(data, start)
-        self.at += len(data)
+        for part in parts:
+            with self._writing():
+                self._write_at(part, self.at)
+            self.at += len(part)
         return start
 
-    def overwrite(self, at: int, data: bytes) -> None:
+    def overwrite(self, at: int, *parts: bytes) -> None:
         with self._writing():
-            self._write_at(data, at)
+            self._write_at(b"".join(parts), at)
 
     def rewind(self, at: int) -> None:
         """Forget what was written from ``at`` on."""

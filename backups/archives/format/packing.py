@@ -98,7 +98,7 @@ class Packer:
         self._lines, self._places, self._errors, self._grown = [], [], [], []
 
     def packed(self, codec: Codec) -> Packed:
-        block = codec.pack(b"".join(self._parts), WHOLE) if self._parts else b""
+        block = b"".join(codec.pack(b"".join(self._parts), WHOLE)) if self._parts else b""
         return Packed(
             block,
             self._lines,

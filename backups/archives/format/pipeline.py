@@ -50,21 +50,21 @@ class Pipeline:
 
     def put(self, data: bytes, kind: bytes = PIECE) -> None:
         """A block of this data."""
-        self.add(self._threads.submit(self.codec.pack, data, kind), self.output.write)
+        self.add(self._threads.submit(self.codec.pack, data, kind), lambda parts: self.output.write(*parts))
 
     def put_stored(self, data: bytes) -> Place:
         """A block that ``replace`` can overwrite with other data of this length."""
         place, block = Place(), self.codec.stored(data, PIECE)
 
         def write(_) -> None:
-            place.at = self.output.write(block)
+            place.at = self.output.write(*block)
 
         self.add(None, write)
         return place
 
     def replace(self, place: Place, data: bytes) -> None:
         self.drain()
-        self.output.overwrite(place.at, self.codec.stored(data, PIECE))
+        self.output.overwrite(place.at, *self.codec.stored(data, PIECE))
 
     def rewind(self, place: Place) -> None:
         """Forget this place and everything after it."""
