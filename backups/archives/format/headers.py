@@ -6,6 +6,7 @@ backup makes a header for every file.
 
 import functools
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from backups.gateways.filetree import Owner
 
@@ -43,14 +44,15 @@ def header(
     size always stands in a pax record of constant length, so that the header can be replaced by one of another size.
     """
     seconds = mtime_ns // 1_000_000_000
-    pax = _records(name, owner, seconds, size, target, size_record)
+    fixed = _fixed(kind, mode & 0o7777, owner, target)
+    pax = _records(name, seconds, size, target, size_record) | fixed.records
     if records:
         pax |= records
-    body = _ustar(name, kind, mode & 0o7777, owner, seconds, size, target)
+    body = _ustar(name, fixed, seconds, size)
     return _pax_entry(pax) + body if pax else body
 
 
-def _records(name: bytes, owner: Owner, seconds: int, size: int, target: bytes, size_record: bool) -> dict:
+def _records(name: bytes, seconds: int, size: int, target: bytes, size_record: bool) -> dict[bytes, bytes]:
     pax = {}
     if len(name) > 100:
         pax[b"path"] = name
@@ -60,46 +62,44 @@ def _records(name: bytes, owner: Owner, seconds: int, size: int, target: bytes, 
         pax[b"size"] = b"%020d" % size
     if not 0 <= seconds <= MOST_OCTAL:
         pax[b"mtime"] = b"%d" % seconds
-    return pax | _owner_records(owner)
+    return pax
 
 
-@functools.lru_cache(maxsize=1024)
-def _owner_records(owner: Owner) -> dict[bytes, bytes]:
-    pax = {key: b"%d" % value for key, value in ((b"uid", owner.uid), (b"gid", owner.gid)) if value > MOST_ID}
-    names = ((b"uname", owner.uname), (b"gname", owner.gname))
-    return pax | {key: value for key, value in names if len(value) > 31}
+class Fixed(NamedTuple):
+    """What many headers have in common: mode and owner, and everything from the type on. ``total`` is the sum of
+    their bytes, and of the eight spaces that stand for the checksum itself. ``records`` is what did not fit."""
+
+    middle: bytes
+    tail: bytes
+    total: int
+    records: dict[bytes, bytes]
 
 
-def _ustar(name: bytes, kind: bytes, mode: int, owner: Owner, seconds: int, size: int, target: bytes) -> bytes:
+@functools.lru_cache(maxsize=4096)
+def _fixed(kind: bytes, mode: int, owner: Owner, target: bytes) -> Fixed:
+    ids = {b"uid": owner.uid, b"gid": owner.gid}
+    names = {b"uname": owner.uname, b"gname": owner.gname}
+    records = {key: b"%d" % number for key, number in ids.items() if number > MOST_ID}
+    records |= {key: name for key, name in names.items() if len(name) > 31}
+    middle = b"%07o\0%07o\0%07o\0" % (mode, *(number if number <= MOST_ID else 0 for number in ids.values()))
+    short = b"".join(name[:31].ljust(32, b"\0") for name in names.values())
+    tail = kind + target[:100].ljust(100, b"\0") + b"ustar\x0000" + short + b"0000000\0" * 2 + bytes(155 + 12)
+    return Fixed(middle, tail, sum(middle) + sum(tail) + 8 * ord(" "), records)
+
+
+def _ustar(name: bytes, fixed: Fixed, seconds: int, size: int) -> bytes:
     first = name[:100]
-    middle, middle_sum = _middle(mode, owner)
     numbers = b"%011o\0%011o\0" % (
         size if size <= MOST_OCTAL else 0,
         seconds if 0 <= seconds <= MOST_OCTAL else 0,
     )
-    tail, tail_sum = _tail(kind, target[:100], owner)
-    total = sum(first) + middle_sum + sum(numbers) + tail_sum
-    return b"%b%b%b%06o\0 %b" % (first.ljust(100, b"\0"), middle, numbers, total, tail)
-
-
-@functools.lru_cache(maxsize=4096)
-def _middle(mode: int, owner: Owner) -> tuple[bytes, int]:
-    uid, gid = (number if number <= MOST_ID else 0 for number in owner[:2])
-    text = b"%07o\0%07o\0%07o\0" % (mode, uid, gid)
-    return text, sum(text)
-
-
-@functools.lru_cache(maxsize=4096)
-def _tail(kind: bytes, target: bytes, owner: Owner) -> tuple[bytes, int]:
-    """From the type to the end, and its sum with the eight spaces that stand for the checksum itself."""
-    names = owner.uname[:31].ljust(32, b"\0") + owner.gname[:31].ljust(32, b"\0")
-    text = kind + target.ljust(100, b"\0") + b"ustar\x0000" + names + b"0000000\0" * 2 + bytes(155 + 12)
-    return text, sum(text) + 8 * ord(" ")
+    total = sum(first) + sum(numbers) + fixed.total
+    return b"%b%b%b%06o\0 %b" % (first.ljust(100, b"\0"), fixed.middle, numbers, total, fixed.tail)
 
 
 def _pax_entry(pax: Mapping[bytes, bytes]) -> bytes:
     body = b"".join(record(key, value) for key, value in pax.items())
-    return _ustar(b"././@PaxHeader", PAX, 0o644, ROOT, 0, len(body), b"") + body + padding(len(body))
+    return _ustar(b"././@PaxHeader", _fixed(PAX, 0o644, ROOT, b""), 0, len(body)) + body + padding(len(body))
 
 
 def record(key: bytes, value: bytes) -> bytes:
