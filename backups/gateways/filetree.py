@@ -151,9 +151,9 @@ def _directory(
             yield Skipped(path, "another file system")
             return []
         names, below = _names(descriptor, path, selection)
-        look = _looker(descriptor, path, device if selection.one_file_system else None)
+        only = device if selection.one_file_system else None
         for start in range(0, len(names) or 1, AT_ONCE):
-            files, links, skipped = _sorted_out(map(look, names[start : start + AT_ONCE]))
+            files, links, skipped = _look(descriptor, path, names[start : start + AT_ONCE], only)
             yield Directory(path, facts, read_xattrs(descriptor), files, links, first=not start)
             yield from skipped
         return below
@@ -181,28 +181,31 @@ def _names(descriptor: int, path: bytes, selection: Selection) -> tuple[list[byt
     )
 
 
-def _looker(descriptor: int, path: bytes, device: int | None) -> Callable[[bytes], File | Link | Skipped]:
-    def look(name: bytes) -> File | Link | Skipped:
+def _look(
+    descriptor: int, path: bytes, names: list[bytes], device: int | None
+) -> tuple[list[File], list[Link], list[Skipped]]:
+    """What these names in a directory are; with ``device`` given, files of others are skipped."""
+    files: list[File] = []
+    links: list[Link] = []
+    skipped: list[Skipped] = []
+    for name in names:
         try:
             facts = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
             if stat.S_ISLNK(facts.st_mode):
-                return Link(name, facts, os.readlink(name, dir_fd=descriptor))
+                links.append(Link(name, facts, os.readlink(name, dir_fd=descriptor)))
+            elif device is not None and facts.st_dev != device:
+                skipped.append(Skipped(join(path, name), "another file system"))
+            elif stat.S_ISREG(facts.st_mode):
+                files.append(File(name, facts))
+            else:
+                skipped.append(Skipped(join(path, name), _kind(facts)))
         except OSError as error:
-            return Skipped(join(path, name), reason(error), error.errno)
-        if device is not None and facts.st_dev != device:
-            return Skipped(join(path, name), "another file system")
-        if stat.S_ISREG(facts.st_mode):
-            return File(name, facts)
-        return Skipped(join(path, name), OTHER_KINDS.get(stat.S_IFMT(facts.st_mode), "no regular file"))
-
-    return look
+            skipped.append(Skipped(join(path, name), reason(error), error.errno))
+    return files, links, skipped
 
 
-def _sorted_out(found) -> tuple[list[File], list[Link], list[Skipped]]:
-    kinds: dict[type, list] = {File: [], Link: [], Skipped: []}
-    for each in found:
-        kinds[type(each)].append(each)
-    return kinds[File], kinds[Link], kinds[Skipped]
+def _kind(facts: os.stat_result) -> str:
+    return OTHER_KINDS.get(stat.S_IFMT(facts.st_mode), "no regular file")
 
 
 def open_directory(root: int, path: bytes) -> int:
