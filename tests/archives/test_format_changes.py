@@ -1,6 +1,7 @@
 """Trees that change while they are read. What changes them is the writer's own call of ``progress``, which comes
 after each piece: no clock decides when."""
 
+import errno
 import os
 import random
 from pathlib import Path
@@ -157,3 +158,27 @@ def test_a_small_file_that_is_written_to_all_the_time_is_marked(tree):
     os.close(folder)
 
     assert small.changed and small.data == b"g" * 6
+
+
+def test_what_cannot_be_read_is_told_with_the_number_of_the_error(tmp_path):
+    """This process's memory is a regular file that answers the first read with an input/output error."""
+    archive = write(tmp_path, Path("/proc/self"), add={"include": ["/mem", "/comm"], "exclude": ["*/"]})
+
+    assert archive.errors["files/tree/mem"]["errno"] == errno.EIO
+    assert archive.files["files/tree/comm"]["type"] == "f"
+
+
+@pytest.mark.parametrize("codec", ["gz", "zst", "tar"])
+def test_a_big_file_that_cannot_be_read_to_its_end_leaves_no_trace_but_an_error(tmp_path, tree, codec):
+    def break_reading() -> None:
+        """Put a descriptor that is for writing only in the place of the writer's own."""
+        for own in Path("/proc/self/fd").iterdir():
+            if own.is_symlink() and own.readlink() == tree / "a-big":
+                other = os.open(tree / "a-big", os.O_WRONLY)
+                os.dup2(other, int(own.name))
+                os.close(other)
+
+    archive = written_while(tmp_path, tree, break_reading, codec)
+
+    assert archive.errors["files/tree/a-big"]["errno"] == errno.EBADF
+    assert archive.names[1:4] == ["files/tree", "files/tree/b", "files/tree/c"]

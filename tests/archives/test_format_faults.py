@@ -60,6 +60,16 @@ def test_an_error_of_the_caller_leaves_nothing(place, tree):
     assert left_in(place) == []
 
 
+def test_an_error_in_the_progress_of_the_caller_is_not_taken_for_one_of_a_file(place, tree):
+    def progress(*_) -> None:
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        archive(place / "out", tree, progress=progress)
+
+    assert left_in(place) == []
+
+
 def test_a_stream_that_breaks_leaves_nothing(place):
     def chunks():
         yield b"REDIS"

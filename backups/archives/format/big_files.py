@@ -8,6 +8,7 @@ replaced; if it is longer, what came after its size is left for the next backup.
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from backups.gateways.filetree import Owners, join, open_directory, open_file, read_xattrs, reason
@@ -41,6 +42,31 @@ class Seen(NamedTuple):
         return self.stat.st_size, self.stat.st_mtime_ns
 
 
+class Stored(NamedTuple):
+    """What a pass over a file came to. ``whole``: nobody wrote to it meanwhile."""
+
+    seen: Seen
+    place: Place
+    body: Body
+    whole: bool
+
+
+class Unreadable(Exception):
+    """A file cannot be read. A class of its own, because callbacks and sockets of the caller raise OSError too."""
+
+    def __init__(self, why: str, errno: int | None = None):
+        self.why, self.errno = why, errno
+        super().__init__(why)
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unreadable(reason(error), error.errno) from error
+
+
 class BigFiles:
     def __init__(self, pipeline: Pipeline, manifest: Manifest, owners: Owners, progress: Progress):
         self._pipeline, self._manifest = pipeline, manifest
@@ -50,55 +76,47 @@ class BigFiles:
         """Whether the file is in the archive; if not, the manifest says why."""
         path = join(prefix, name)
         try:
-            folder = open_directory(root, directory)
+            descriptor = _open(root, directory, name)
             try:
-                descriptor = open_file(folder, name)
+                self._store(descriptor, path)
             finally:
-                os.close(folder)
-        except OSError as error:
-            self._manifest.add_error(path, reason(error), error.errno)
+                os.close(descriptor)
+        except Unreadable as error:
+            self._manifest.add_error(path, error.why, error.errno)
             return False
-        try:
-            return self._store(descriptor, path)
-        finally:
-            os.close(descriptor)
-
-    def _store(self, descriptor: int, path: bytes) -> bool:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            self._manifest.add_error(path, "became something else")
-            return False
-        for last in (False, True):
-            seen = look(descriptor, path)
-            place = self._pipeline.put_stored(self._header(seen, seen.stored))
-            try:
-                body = put_body(self._pipeline, gathered(pieces(descriptor, seen)), self._progress)
-                now = os.fstat(descriptor)
-            except OSError as error:
-                self._pipeline.rewind(place)
-                self._manifest.add_error(path, reason(error), error.errno)
-                return False
-            whole = (now.st_size, now.st_mtime_ns) == seen.version and body.size == seen.stored
-            if whole or last:
-                break
-            self._pipeline.rewind(place)
-        self._close(seen, place, body, changed=not whole)
         return True
 
-    def _close(self, seen: Seen, place: Place, body: Body, *, changed: bool) -> None:
+    def _store(self, descriptor: int, path: bytes) -> None:
+        stored = self._pass(descriptor, path)
+        if not stored.whole:
+            self._pipeline.rewind(stored.place)
+            stored = self._pass(descriptor, path)
+        self._close(stored)
+
+    def _pass(self, descriptor: int, path: bytes) -> Stored:
+        """Put the whole file into the archive."""
+        with reading():
+            seen = look(descriptor, path)
+        place = self._pipeline.put_stored(self._header(seen, seen.stored))
+        try:
+            body = put_body(self._pipeline, gathered(pieces(descriptor, seen)), self._progress)
+            with reading():
+                now = os.fstat(descriptor)
+        except Unreadable:
+            self._pipeline.rewind(place)
+            raise
+        whole = (now.st_size, now.st_mtime_ns) == seen.version and body.size == seen.stored
+        return Stored(seen, place, body, whole)
+
+    def _close(self, stored: Stored) -> None:
+        seen, place, body, whole = stored
         if body.size != seen.stored:
             self._pipeline.replace(place, self._header(seen, body.size))
         size = seen.stat.st_size if seen.segments else body.size
-        end = ', "sparse": true' if seen.segments else ""
-        line = entry_line(
-            seen.path,
-            "f",
-            seen.stat.st_mode,
-            self._owners.of(seen.stat),
-            seen.stat.st_mtime_ns,
-            f', "size": {size}',
-            file_end(body.sha256, seen.xattrs, changed) + end,
-        )
-        self._pipeline.call(lambda: self._enter(line, place, size, changed))
+        end = file_end(body.sha256, seen.xattrs, changed=not whole) + (', "sparse": true' if seen.segments else "")
+        facts, owner = seen.stat, self._owners.of(seen.stat)
+        line = entry_line(seen.path, "f", facts.st_mode, owner, facts.st_mtime_ns, f', "size": {size}', end)
+        self._pipeline.call(lambda: self._enter(line, place, size, not whole))
 
     def _enter(self, line: str, place: Place, size: int, changed: bool) -> None:
         self._manifest.add([line], place.at)
@@ -122,6 +140,19 @@ class BigFiles:
             records=records,
             size_record=seen.stored > MOST_OCTAL,
         )
+
+
+def _open(root: int, directory: bytes, name: bytes) -> int:
+    with reading():
+        folder = open_directory(root, directory)
+        try:
+            descriptor = open_file(folder, name)
+        finally:
+            os.close(folder)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise Unreadable("became something else")
 
 
 def look(descriptor: int, path: bytes) -> Seen:
@@ -152,7 +183,10 @@ def pieces(descriptor: int, seen: Seen) -> Iterator[bytes]:
 
 def _read(descriptor: int, start: int, length: int) -> Iterator[bytes]:
     at, end = start, start + length
-    os.posix_fadvise(descriptor, start, length, os.POSIX_FADV_SEQUENTIAL)
-    while at < end and (piece := os.pread(descriptor, min(LONGEST, end - at), at)):
+    while at < end:
+        with reading():
+            piece = os.pread(descriptor, min(LONGEST, end - at), at)
+        if not piece:
+            return
         at += len(piece)
         yield piece
