@@ -148,6 +148,7 @@ WEB_THREADS = env.number("WEB_THREADS", 8, low=1, high=128)
 # --- runs and workers -----------------------------------------------------------------------------------
 WORKER_HOST = env.label("WORKER_HOST", socket.gethostname())
 WORKER_PROCESSES = env.number("WORKER_PROCESSES", 3, low=1, high=32)
+LONG_STEPS = env.number("LONG_STEPS", 1, low=1, high=16)
 LEASE_SECONDS = env.number("LEASE_SECONDS", 60, low=1)
 HEARTBEAT_SECONDS = env.number("HEARTBEAT_SECONDS", 10, low=0.5)
 STALL_SECONDS = env.number("STALL_SECONDS", 60, low=3)

@@ -6,6 +6,8 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.management.commands import flush
 from django.test import Client
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from backups.access.gate import STEPPED_UP_AT
 from backups.access.models import User
@@ -13,6 +15,10 @@ from backups.accounts.cast import CAST
 from backups.audit import triggers
 
 pytest_plugins = ["tests.conftest_elasticsearch", "tests.conftest_postgres"]
+
+# A machine that is busy fails no test.
+hypothesis_settings.register_profile("console", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("console")
 
 PASSWORD = "correct horse battery 9"
 

@@ -10,8 +10,8 @@ turn      one claim, one small piece of work (idempotent, under 5 s), one commit
 step      what the page shows (prepare, create, verify ...); a step spans as many turns as it needs.
 
 ``engine.advance`` does one turn. A kind of run is a tuple of steps; a step is a function that takes a ``Turn`` and
-says what comes next: ``Stay``, ``Next`` or ``Done``. Steps that last minutes will run as children of the worker's
-supervisor, not here; their kind says ``long=True`` once there is one.
+says what comes next: ``Stay``, ``Next`` or ``Done``. A step that lasts minutes says ``long=True``: its turn is done
+by a child of the worker's supervisor (``long``), which keeps the lease alive.
 """
 
 from .engine import Done, Kind, Next, Stay, Step, Turn, advance

@@ -22,6 +22,9 @@ from .models import ACTIVE, TERMINAL, Effect, Level, Run, RunState, RunStep, Ste
 
 LONGEST_WAIT = timedelta(minutes=5)
 
+# How long a long step waits until it is asked again whether the host has a place for it.
+PLACE_WAIT = timedelta(seconds=2)
+
 MAX_CLAIMS = 20
 """So many claims without a commit mean that every attempt kills its worker."""
 
@@ -66,10 +69,12 @@ Outcome = Stay | Next | Done
 
 @dataclass(frozen=True)
 class Step:
-    """``work`` does one turn of this step. It is repeated until it says Next or Done, and after a crash."""
+    """``work`` does one turn of this step. It is repeated until it says Next or Done, and after a crash. ``long``:
+    its turn takes more than 5 s, so it is done in a process of its own (see ``long``)."""
 
     title: str
     work: Callable[["Turn"], Outcome]
+    long: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,10 @@ class Turn:
     def cancel_requested(self) -> bool:
         return self.run.cancel_requested_at is not None
 
+    @property
+    def is_long(self) -> bool:
+        return self.kind is not None and self.kind.steps[self.run.step].long
+
     def log(self, text: str, level: str = Level.INFO) -> None:
         self.lines.append((level, text))
 
@@ -137,8 +146,11 @@ class Fenced(Exception):
     """Somebody else has claimed the run since; whatever this turn wanted to write is void."""
 
 
-def advance(run_id: int, kinds: dict[str, Kind]) -> float | None:
-    """Do one turn of a run if it is due and free.
+def advance(
+    run_id: int, kinds: dict[str, Kind], hand_over: Callable[[int, int], bool] = lambda run_id, fence: False
+) -> float | None:
+    """Do one turn of a run if it is due and free; the turn of a long step is given to ``hand_over(run, fence)``,
+    which says whether this host has a place for it now.
 
     Returns the seconds until the next turn is due (0: at once), or None when there is nothing to follow: the run
     is over, not due, leased by another, or this turn was void. A step that raises counts as an attempt that died,
@@ -153,6 +165,15 @@ def advance(run_id: int, kinds: dict[str, Kind]) -> float | None:
     if run is None:
         return None
     turn = Turn(run, kinds.get(run.kind))
+    if turn.is_long and run.claims <= MAX_CLAIMS:
+        _pass_on(run, hand_over)
+        return None
+    return take(turn)
+
+
+def take(turn: Turn) -> float | None:
+    """Do the turn of a run that is claimed, and commit it. Returns what ``advance`` returns."""
+    run_id = turn.run.pk
     try:
         outcome = _work(turn)
         commit(turn, outcome)
@@ -161,13 +182,22 @@ def advance(run_id: int, kinds: dict[str, Kind]) -> float | None:
         return None
     except NOT_WRITTEN as error:
         logger.warning("not written: %s; the run comes again after its lease", error, extra={"run": run_id})
-        _spare_attempts(run)
+        _spare_attempts(turn.run)
         return None
     except Exception as error:
         logger.exception("turn failed", extra={"run": run_id})
         _after_error(turn, error)
         return None
     return None if isinstance(outcome, Done) else outcome.wait
+
+
+def _pass_on(run: Run, hand_over: Callable[[int, int], bool]) -> None:
+    """The lease goes along. Without a place the run waits for one; that is no attempt."""
+    if hand_over(run.pk, run.fence):
+        return
+    Run.objects.filter(pk=run.pk, fence=run.fence, state__in=ACTIVE).update(
+        lease_owner="", lease_until=None, claims=run.claims - 1, next_at=Now() + PLACE_WAIT
+    )
 
 
 def _work(turn: Turn) -> Outcome:

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from django.conf import settings
@@ -136,26 +136,28 @@ class Child:
 
 
 class Supervisor:
-    """``run()`` watches the children until SIGTERM or SIGINT; a second signal ends them at once."""
+    """``run()`` watches the children until SIGTERM or SIGINT; a second signal ends them at once. ``passing`` are the
+    ones that come and go: asked for with each round."""
 
-    def __init__(self, children: list[Child]) -> None:
-        self.children = children
+    def __init__(self, children: list[Child], passing: Callable[[], Iterable[Child]] = tuple) -> None:
+        self.children, self.passing = children, passing
         self.signals = 0
 
     def run(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._count)
         while not self.signals:
-            for child in self.children:
+            for child in [*self.children, *self.passing()]:
                 child.watch()
             time.sleep(0.2)
         self._stop()
 
     def _stop(self) -> None:
-        for child in self.children:
+        children = [*self.children, *self.passing()]
+        for child in children:
             child.stop()
         deadline = time.monotonic() + GRACE_SECONDS
-        for child in self.children:
+        for child in children:
             while (
                 child.process is not None
                 and child.process.poll() is None

@@ -8,7 +8,7 @@ from django_q.brokers import get_broker
 from backups.audit.origin import origin_context
 from backups.runs import advance
 
-from . import collecting, pulse
+from . import collecting, long_steps, pulse
 from .kinds import KINDS
 
 BUDGET_SECONDS = 5
@@ -20,7 +20,7 @@ def look_at_run(run_id: int) -> None:
     end = time.monotonic() + BUDGET_SECONDS
     pulse.touch(pulse.TASK)
     with origin_context(command="worker", host=settings.WORKER_HOST):
-        while (wait := advance(run_id, KINDS)) is not None and time.monotonic() + wait < end:
+        while (wait := advance(run_id, KINDS, long_steps.hand_over)) is not None and time.monotonic() + wait < end:
             if wait and get_broker().queue_size():
                 return
             time.sleep(wait)

@@ -1,13 +1,8 @@
 """``scene`` is the fake and the real Elasticsearch in turn."""
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from tests.gateways.scenes import FakeScene, RealScene
-
-# A busy machine is no error of the code under test.
-settings.register_profile("console", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("console")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand
 from django_q.cluster import Cluster
 
 from backups.worker import supervisor
+from backups.worker.long_steps import LongSteps
 from backups.worker.ticker import Ticker
 
 
@@ -26,4 +27,4 @@ class Command(BaseCommand):
         elif part == "ticker":
             Ticker().run()
         else:
-            supervisor.Supervisor(supervisor.worker_children()).run()
+            supervisor.Supervisor(supervisor.worker_children(), LongSteps().present).run()
