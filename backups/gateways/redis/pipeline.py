@@ -1,0 +1,57 @@
+"""Many commands to one server without waiting for each: the server works on one portion while we make the next."""
+
+from collections import deque
+from collections.abc import Callable
+
+from .connection import Connection
+
+PORTION = 256 << 10
+"""Bytes of one write. Bigger parts are sent by themselves, without being copied."""
+COMMANDS = 5000
+"""Of one portion: their answers wait in the server."""
+
+
+class Pipeline:
+    """``answered(label, answer)`` is called for each command, in order, at the latest in ``finish``; what it raises
+    ends the pipeline, and the connection is of no more use then."""
+
+    def __init__(self, connection: Connection, answered: Callable[[object, object], None]):
+        self._connection = connection
+        self._answered = answered
+        self._parts: list[bytes | memoryview] = []
+        self._size = 0
+        self._labels: deque[object] = deque()
+        self._sent = 0
+
+    def add(self, label: object, *parts: bytes | memoryview) -> None:
+        self._labels.append(label)
+        for part in parts:
+            if len(part) > PORTION:
+                self._write()
+                self._connection.send(part)
+            else:
+                self._parts.append(part)
+                self._size += len(part)
+        if self._size > PORTION or len(self._labels) - self._sent >= COMMANDS:
+            self._portion()
+
+    def finish(self) -> None:
+        self._write()
+        self._take(len(self._labels))
+        self._sent = 0
+
+    def _portion(self) -> None:
+        """Send this one, then take the answers of the one before."""
+        self._write()
+        self._take(self._sent)
+        self._sent = len(self._labels)
+
+    def _write(self) -> None:
+        if self._parts:
+            self._connection.send(b"".join(self._parts))
+            self._parts, self._size = [], 0
+
+    def _take(self, count: int) -> None:
+        for _ in range(count):
+            answer = self._connection.answer()
+            self._answered(self._labels.popleft(), answer)
