@@ -52,6 +52,7 @@ LAYERS: dict[str, tuple[Callable[[], None], ...]] = {
     "fast": (),
     "postgres": (need_postgres,),
     "elasticsearch": (need_elasticsearch,),
+    "redis": (need_redis,),
     "browser": (need_chromium, need_elasticsearch),
     "faults": (need_postgres, need_redis),
 }

@@ -11,12 +11,13 @@ those marked ``db(only="postgresql")`` there alone, and one marked ``db(only="sq
 
 from pathlib import Path
 
-LAYERS = ("fast", "postgres", "elasticsearch", "browser", "faults", "servers", "browser-long")
+LAYERS = ("fast", "postgres", "elasticsearch", "redis", "browser", "faults", "servers", "browser-long")
 BY_FIXTURE = {
     "chromium": "browser",
     "real_elasticsearch": "elasticsearch",
     "mortal_elasticsearch": "elasticsearch",
     "postgres": "postgres",
+    "redis_server": "redis",
 }
 BY_FOLDER = {"faults": "faults", "browser": "browser", "real": "elasticsearch"}
 IN_SHORT = ("elasticsearch-7.2.0", "elasticsearch-9.2.0", "opensearch-3.3.0")

@@ -63,7 +63,7 @@ class Connection:
         self.send(resp.pack(*words))
         answer = self.answer()
         if isinstance(answer, resp.ErrorLine):
-            raise judge(answer.line, str(words[0]).upper())
+            raise judge(self._without_password(answer.line), str(words[0]).upper())
         return answer
 
     def tolerated(self, *words: bytes | str | int):
@@ -100,6 +100,10 @@ class Connection:
         if not data:
             raise self._cut(None)
         return data
+
+    def _without_password(self, line: str) -> str:
+        """A server that does not know AUTH repeats what it was given."""
+        return line.replace(self.access.password, "…") if self.access.password else line
 
     def _cut(self, error: OSError | None) -> RedisError:
         where = self.access.where

@@ -1,7 +1,7 @@
 """What can go wrong between the console and Redis, or in a file of its data.
 
 ``message`` is for people: what happened, why, what to do. ``detail`` is the server's own line. Neither ever holds
-a password: the server does not repeat it, and we do not either.
+a password.
 """
 
 

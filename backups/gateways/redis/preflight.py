@@ -36,7 +36,7 @@ def preflight(
     databases = {number: number for number in survey.databases} if into is None else dict(into)
     with connect(access) as connection:
         at = target(connection)
-        rights = missing_rights(connection, SPARE if spare else RESTORE, at.server)
+        rights = missing_rights(connection, SPARE if spare else RESTORE, at.server, functions=bool(survey.functions))
         findings = [Finding(True, f"The Redis user lacks {each.rule}, {each.why}.") for each in rights]
         findings += _databases(connection, databases.values())
         if spare and not findings:

@@ -19,7 +19,8 @@ BIG = 64 << 10
 """Values from here on are given as views, not as copies."""
 HEADER = 9
 FIRST_OF_VALKEY = 22  # from this type on, Valkey's numbers mean other things than those of Redis
-END, CHECKSUM, CHECKSUMS_SINCE = 0xFF, 8, 5
+END, CHECKSUM = 0xFF, 8
+OLDEST = 5  # Redis 2.6; before, there were no checksums
 OVER = object()
 LARGEST = 4 << 30
 """Nothing in a sound file comes near it: Redis takes half a gigabyte at once, unless told otherwise."""
@@ -89,6 +90,8 @@ class Slices:
         if name == b"VALKEY":
             self._kinds = {kind: of for kind, of in KINDS.items() if kind < FIRST_OF_VALKEY}
         self.survey.magic, self.survey.version = name.decode(), int(digits)
+        if self.survey.version < OLDEST:
+            raise NotRdb("This RDB file is of a Redis before 2.6, which is too old.", repr(self._data[:9]))
         self._at = HEADER
 
     def _item(self) -> Key | object | None:
@@ -175,8 +178,6 @@ class Slices:
         self._data, self._at = b"".join(parts), 0
 
     def _finish(self) -> None:
-        if self.survey.magic == "REDIS" and self.survey.version < CHECKSUMS_SINCE:
-            return
         while len(self._data) - self._at < CHECKSUM:
             self._refill()
         crc = crc64(memoryview(self._data)[: self._at], self._crc)

@@ -16,6 +16,7 @@ BY_SYNC, BY_SCAN, RESTORE, SPARE = "rdb", "scan", "restore", "spare"
 NO_KEY = "backup-console:no-such-key"
 NO_PAYLOAD = "no payload"
 NO_DATABASE = "x"
+NO_LIBRARY = ""
 
 
 @dataclass(frozen=True)
@@ -52,26 +53,31 @@ NEEDED[SPARE] = (
     ("+dbsize", "to see that the spare database is empty, and to count", ("DBSIZE",)),
     ("+swapdb", "to put the spare database in the place of the other", ("SWAPDB", NO_DATABASE, NO_DATABASE)),
 )
+LOAD = ("+function|load", "to load functions", ("FUNCTION", "LOAD", NO_LIBRARY))
 EXPIRY = "to read when a key expires"
 
 
 def missing_rights(
-    connection: Connection, purpose: str, server: About | None = None, key: str = NO_KEY
+    connection: Connection, purpose: str, server: About | None = None, *, key: str = NO_KEY, functions: bool = False
 ) -> list[Missing]:
     """What the user would need for BY_SYNC, BY_SCAN, RESTORE or SPARE and does not have; also what the server does
     not know or its provider has switched off. Changes nothing; leaves database 0 selected. ``server`` decides how
     expiries are read (a user without +info is taken to be on a new one). ``key`` is the name to ask with, where only
-    some are to be used; it is read and, with what cannot be a value, offered to RESTORE."""
+    some are to be used; it is read and, with what cannot be a value, offered to RESTORE. ``functions``: there are
+    some to load."""
     needed = list(NEEDED[purpose])
+    new = server is None or server.knows(7, 0)
     if purpose == BY_SCAN:
-        new = server is None or server.knows(7, 0)
         needed.append(("+pexpiretime" if new else "+pttl", EXPIRY, ("PEXPIRETIME" if new else "PTTL", NO_KEY)))
+    if functions and new:
+        needed.append(LOAD)
     found = [
         _asked(connection, rule, why, [key if word == NO_KEY else word for word in ask]) for rule, why, ask in needed
     ]
     if purpose == BY_SYNC:
         found.append(_sync(connection))
-    return [each for each in found if each]
+    once = {each.rule: each for each in reversed(found) if each}
+    return list(reversed(once.values()))
 
 
 def _asked(connection: Connection, rule: str, why: str, words: list[str]) -> Missing | None:

@@ -27,7 +27,8 @@ REFUSED = "The server hands out no copy of its data."
 
 def rdb_by_sync(access: RedisAccess) -> Iterator[bytes]:
     """The RDB file in pieces of up to 1 MB, its checksum looked at on the way. A stream without its end raises
-    ``CutOff``, a wrong checksum ``RdbDamaged``, a user without +replconf and +sync ``Forbidden``."""
+    ``CutOff``, a wrong checksum ``RdbDamaged``, a user without +replconf and +sync ``Forbidden``, a provider's server
+    that has no SYNC ``Unsupported``: after these two, ``Scan`` is what remains."""
     with connect(access) as connection:
         for option in OPTIONS:
             answer = _option(connection, *option)
