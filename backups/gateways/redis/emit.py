@@ -17,8 +17,8 @@ FRAME = 11
 """Bytes of a payload beside the value: type, version, checksum."""
 
 
-def restore_command(key: Key, *, replace: bool) -> list[bytes | memoryview]:
-    """In parts, so that a big value need not be copied. ABSTTL: the expiry is a time, 0 for none."""
+def restore_command(key: Key, *, replace: bool) -> tuple[bytes | memoryview, ...]:
+    """In one part, or in three so that a big value need not be copied. ABSTTL: the expiry is a time, 0 for none."""
     kind, value = key.type, key.value
     crc = crc64(VERSIONS[kind], crc64(value, CHECKSUMS[kind]))
     expires = b"%d" % (key.expires or 0)
@@ -32,4 +32,4 @@ def restore_command(key: Key, *, replace: bool) -> list[bytes | memoryview]:
         TYPES[kind],
     )
     tail = VERSIONS[kind] + crc.to_bytes(8, "little") + (REPLACE if replace else b"") + ABSOLUTE
-    return [head, value, tail]
+    return (head + value + tail,) if type(value) is bytes else (head, value, tail)

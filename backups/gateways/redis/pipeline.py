@@ -52,6 +52,6 @@ class Pipeline:
             self._parts, self._size = [], 0
 
     def _take(self, count: int) -> None:
+        answer, label, answered = self._connection.answer, self._labels.popleft, self._answered
         for _ in range(count):
-            answer = self._connection.answer()
-            self._answered(self._labels.popleft(), answer)
+            answered(label(), answer())

@@ -13,8 +13,8 @@ from .resp import ErrorLine, pack
 from .rights import RESTORE, SPARE, missing_rights
 from .spare import refuse_unfit
 from .survey import Survey
-from .target import LIMIT, Target, target, too_new
-from .values import KINDS, MODULE
+from .target import LIMIT, Target, target
+from .values import MODULE
 
 FULL = 0.9
 """Of maxmemory. The sizes in two servers never agree to the byte."""
@@ -85,8 +85,8 @@ def _memory(server: About, survey: Survey) -> Iterator[Finding]:
 def _values(at: Target, survey: Survey, databases: set[int]) -> Iterator[Finding]:
     types = sum((content.types for number, content in survey.databases.items() if number in databases), Counter())
     for kind, count in sorted(types.items()):
-        if KINDS[kind].since > at.server.rdb_version:
-            yield Finding(False, f"{count} keys will be left out: {too_new(KINDS[kind].name, at.server)}.")
+        if kind in at.unknown:
+            yield Finding(False, f"{count} keys will be left out: {at.unknown[kind]}.")
     if types[MODULE]:
         has = ", ".join(at.server.modules) or "none"
         yield Finding(

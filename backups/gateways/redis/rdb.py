@@ -124,7 +124,9 @@ class Slices:
         else:
             name, begin = string(data, at)
         end = self._kinds[kind].skip(data, begin)
-        self._move(end)
+        if end > len(data):
+            raise IndexError
+        self._at = end
         value = data[begin:end] if end - begin < BIG else memoryview(data)[begin:end]
         self.survey.count(self._database, kind, expires, end - begin)
         return Key(self._database, name, kind, expires, value)

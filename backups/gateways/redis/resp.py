@@ -36,11 +36,13 @@ class Foreign(Exception):
 
 def pack(*words: bytes | str | int) -> bytes:
     """One command."""
-    parts = [b"*%d\r\n" % len(words)]
-    for word in words:
-        data = word if isinstance(word, bytes) else str(word).encode()
-        parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
-    return b"".join(parts)
+    data = (word if isinstance(word, bytes) else str(word).encode() for word in words)
+    return b"*%d\r\n" % len(words) + b"".join(map(put_word, data))
+
+
+def put_word(word: bytes) -> bytes:
+    """One word of a command."""
+    return b"$%d\r\n%b\r\n" % (len(word), word)
 
 
 def reader():

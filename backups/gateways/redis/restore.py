@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from .access import RedisAccess
 from .connection import Connection, connect
 from .emit import restore_command
-from .errors import Answered
+from .errors import Answered, NotRedis, RedisError
 from .functions import load_functions
 from .outcome import Outcome
 from .pipeline import Pipeline
@@ -95,42 +95,48 @@ class Restore:
 
     def _written(self, label: tuple | None, answer) -> None:
         """RESTORE's answer, or where there is no label SELECT's."""
-        if label is None or answer == b"OK":
-            self._count(label, answer, "SELECT")
-            return
-        database, name, _ = label
-        if not isinstance(answer, ErrorLine):
-            self.outcome.refuse(f"unexpected answer {answer!r}", database, name)
-        elif answer.line.startswith("BUSYKEY"):
-            self.outcome.existing[database] += 1
+        if answer == b"OK":
+            self._count(label)
+        elif label is None:
+            raise _not_expected(answer, "SELECT")
+        elif isinstance(answer, ErrorLine) and answer.line.startswith("BUSYKEY"):
+            self.outcome.existing[label[0]] += 1
         else:
-            self.outcome.refuse(_reason(answer.line), database, name)
+            self.outcome.refuse(_reason(answer), *label[:2])
 
     def _asked(self, label: tuple | None, answer) -> None:
-        """EXISTS's answer."""
-        if label is not None and answer == 1:
-            if not self.replaces:
-                self.outcome.existing[label[0]] += 1
-                return
-            self.outcome.overwritten[label[0]] += 1
-        self._count(label, answer, "SELECT" if label is None else "EXISTS")
-
-    def _count(self, label: tuple | None, answer, command: str) -> None:
+        """EXISTS's answer, or where there is no label SELECT's."""
         if isinstance(answer, ErrorLine):
-            raise judge(answer.line, command)
+            raise _not_expected(answer, "EXISTS" if label else "SELECT")
+        if not (label and answer == 1):
+            self._count(label)
+        elif self.replaces:
+            self.outcome.overwritten[label[0]] += 1
+            self._count(label)
+        else:
+            self.outcome.existing[label[0]] += 1
+
+    def _count(self, label: tuple | None) -> None:
         if label is not None:
-            database, _, expires = label
-            self.outcome.written[database] += 1
-            self.outcome.expiring[database] += expires
+            self.outcome.written[label[0]] += 1
+            if label[2]:
+                self.outcome.expiring[label[0]] += 1
 
 
-def _reason(line: str) -> str:
+def _not_expected(answer, command: str) -> RedisError:
+    if isinstance(answer, ErrorLine):
+        return judge(answer.line, command)
+    return NotRedis(f"The server answered {command} as Redis would not.", repr(answer)[:200])
+
+
+def _reason(answer) -> str:
     """Of what concerns one key only; anything else ends the restore."""
+    line = answer.line if isinstance(answer, ErrorLine) else ""
     if "Bad data format" in line:
         return BAD_FORMAT
     if names_a_key(line):
         return "the Redis user may not write this key"
-    error = judge(line, "RESTORE")
+    error = _not_expected(answer, "RESTORE")
     if type(error) is not Answered or not line.startswith("ERR"):
         raise error
     return line

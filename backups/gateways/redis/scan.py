@@ -18,7 +18,7 @@ from .encoding import put_length, put_string
 from .errors import Answered, RdbUnknown
 from .rdb import CHECKSUM
 from .refusals import judge
-from .resp import ErrorLine, pack
+from .resp import ErrorLine, put_word
 
 SCANNED = 500
 """Keys that the server looks at in one SCAN, and the most that one pipeline asks for."""
@@ -106,7 +106,8 @@ class Scan:
     def _read(self, connection: Connection, names: list[bytes], absolute: bool) -> Iterator[bytes]:
         """What the file has of each key; nothing of those that are gone meanwhile."""
         expiry = "PEXPIRETIME" if absolute else "PTTL"
-        connection.send(b"".join(pack("DUMP", name) + pack(expiry, name) for name in names))
+        ask = b"*2\r\n$4\r\nDUMP\r\n%b*2\r\n" + put_word(expiry.encode()) + b"%b"
+        connection.send(b"".join(ask % (word, word) for word in map(put_word, names)))
         for name in names:
             value, expires = _good(connection.answer(), "DUMP"), _good(connection.answer(), expiry)
             if value is None or expires == GONE:

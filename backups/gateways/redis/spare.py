@@ -19,7 +19,8 @@ from .target import target
 
 class SpareRestore:
     """``spare`` is for each database of the file the empty one to load into; others are left out. ``outcome`` counts
-    by spare database. With ``accept_refused`` it swaps although some keys could not be written."""
+    by spare database; ``swapped`` are the pairs that were swapped, should the connection be cut between two. With
+    ``accept_refused`` it swaps although some keys could not be written."""
 
     def __init__(self, access: RedisAccess, spare: Mapping[int, int], *, accept_refused: bool = False):
         self.access = access
@@ -27,6 +28,7 @@ class SpareRestore:
         self.accept_refused = accept_refused
         self._loading = Restore(access, REPLACE, self.spare)
         self.outcome = self._loading.outcome
+        self.swapped: dict[int, int] = {}
 
     def run(self, source: Source) -> Outcome:
         """``RestoreRefused``: nothing live was changed. A spare database is then as far as it came; ``clear`` it."""
@@ -37,6 +39,7 @@ class SpareRestore:
             self._compare(connection)
             for live, spare in self.spare.items():
                 connection.call("SWAPDB", live, spare)
+                self.swapped[live] = spare
             load_functions(connection, slices.survey.functions, self.outcome, replace=True)
         return self.outcome
 

@@ -16,16 +16,17 @@ LIMIT = "proto-max-bulk-len"
 
 @dataclass(frozen=True)
 class Target:
-    """``limit`` is the size in bytes of the biggest argument that a command may have."""
+    """``limit`` is the size in bytes of the biggest argument that a command may have, ``unknown`` says why a type of
+    value cannot be had here."""
 
     server: About
     limit: int
+    unknown: dict[int, str]
 
     def refuses(self, key: Key) -> str:
         """Why this key cannot be written here, or ''."""
-        kind = KINDS[key.type]
-        if kind.since > self.server.rdb_version:
-            return too_new(kind.name, self.server)
+        if key.type in self.unknown:
+            return self.unknown[key.type]
         if len(key.value) + FRAME > self.limit:
             return f"larger than the {self.limit} bytes that the server takes at once ({LIMIT})"
         return ""
@@ -38,8 +39,10 @@ def target(connection: Connection) -> Target:
         raise ReadOnly("This server is a replica and takes no writes. Give the address of the primary.")
     answer = connection.tolerated("CONFIG", "GET", LIMIT)
     known = isinstance(answer, list) and len(answer) == 2 and answer[1].isdigit()
-    return Target(server, int(answer[1]) if known else USUAL_LIMIT)
+    return Target(server, int(answer[1]) if known else USUAL_LIMIT, _unknown(server))
 
 
-def too_new(name: str, server: About) -> str:
-    return f"{server.product} {server.version} does not know this kind: {name}"
+def _unknown(server: About) -> dict[int, str]:
+    highest, who = server.rdb_version, f"{server.product} {server.version}"
+    newer = {kind: of.name for kind, of in KINDS.items() if of.since > highest}
+    return {kind: f"{who} does not know this kind: {name}" for kind, name in newer.items()}

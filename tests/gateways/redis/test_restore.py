@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from backups.gateways.redis.errors import CutOff, RdbDamaged, ReadOnly, RestoreRefused
+from backups.gateways.redis.errors import Answered, CutOff, Forbidden, Full, RdbDamaged, ReadOnly, RestoreRefused
 from backups.gateways.redis.preflight import preflight
 from backups.gateways.redis.rdb import survey_of
 from backups.gateways.redis.restore import BAD_FORMAT, MERGE, REPLACE, Restore
@@ -91,9 +91,10 @@ def test_functions_that_are_there_stay_in_a_merge(target, dump):
 
 def test_a_spare_database_takes_the_place_of_the_other(target):
     target.call("MSET", "a", "live", "z", "live")
-    outcome = SpareRestore(target.access, {0: 9}).run([PLAIN])
+    restore = SpareRestore(target.access, {0: 9})
+    outcome = restore.run([PLAIN])
 
-    assert outcome.written == {9: 3}
+    assert (outcome.written, restore.swapped) == ({9: 3}, {0: 9})
     assert sorted(target.call("KEYS", "*")) == [b"a", b"b", b"c"]
     assert target.call("MGET", "a", "z", database=9) == [b"live", b"live"]
 
@@ -190,3 +191,30 @@ def test_a_copy_of_a_replica_is_a_copy(redis_server, source):
     replica = redis_server("--replicaof", "127.0.0.1", str(source.process.port)).wait()
 
     assert survey_of(rdb_by_sync(replica.access)).keys == sum(KEYS.values())
+
+
+def test_a_full_server_ends_the_restore(target, dump):
+    target.call("CONFIG", "SET", "maxmemory", str(4 << 20))
+    restore = Restore(target.access)
+
+    with pytest.raises(Full, match="maxmemory"):
+        restore.run([dump])
+    assert [finding.stops for finding in preflight(target.access, survey_of([dump]))] == [False]
+
+
+def test_keys_that_the_user_may_not_write_are_left_out(target, user):
+    outcome = Restore(user("+ping", "+info", "+select", "+restore", "~a*")).run([PLAIN])
+
+    assert (outcome.written, outcome.refused.total()) == ({0: 1}, 2)
+
+
+@pytest.mark.parametrize(("dry_run", "command"), [(False, "RESTORE"), (True, "EXISTS")])
+def test_a_user_who_may_not_write_is_told_so(target, user, dry_run, command):
+    with pytest.raises(Forbidden) as raised:
+        Restore(user("+ping", "+info", "+select", "~*"), dry_run=dry_run).run([PLAIN])
+    assert raised.value.command == command
+
+
+def test_a_database_that_cannot_be_selected_ends_the_restore(target):
+    with pytest.raises(Answered, match="SELECT"):
+        Restore(target.access, into={0: 99}).run([PLAIN])
