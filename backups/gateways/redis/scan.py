@@ -2,7 +2,7 @@
 keys or for some databases. Not a point in time: keys that change meanwhile come as they are when they are read.
 
 DUMP answers the type, the value as an RDB file has it, the RDB version (two bytes) and a checksum (eight). Memory:
-every key's name, as SCAN may tell one twice, and the answers of one pipeline.
+every key's name, as SCAN may tell one twice, and the answers of two pipelines.
 """
 
 import struct
@@ -26,7 +26,9 @@ PIPELINE = 16 << 20
 """Bytes that a pipeline's answers should not exceed: the server holds them all."""
 FOOTER = 2 + CHECKSUM
 OLDEST = 6
+VALKEY_FROM = 80  # Valkey 9 and later number their RDB versions from here
 GONE, FOREVER = -2, -1
+RELATIVE = "PTTL"
 
 
 class Scan:
@@ -45,28 +47,35 @@ class Scan:
 
     def pieces(self) -> Iterator[bytes]:
         crc = 0
-        with connect(self.access) as connection:
-            for piece in self._content(connection):
+        # SCAN has a connection of its own: on the other there is always a pipeline under way.
+        with connect(self.access) as scanner, connect(self.access) as reader:
+            for piece in self._content(scanner, reader):
                 crc = crc64(piece, crc)
                 yield piece
         yield crc.to_bytes(CHECKSUM, "little")
 
-    def _content(self, connection: Connection) -> Iterator[bytes]:
-        server = about(connection)
-        body = self._body(connection, server)
-        first = next(body, b"")  # only the first answer tells the version, which stands before all
-        number = struct.unpack("<H", self._version)[0] if self._version else OLDEST
-        yield b"REDIS%04d" % number
+    def _content(self, scanner: Connection, reader: Connection) -> Iterator[bytes]:
+        server = about(scanner)
+        body = self._body(scanner, reader, server)
+        first = []  # the first answer tells the version, which stands before all
+        while not self._version and (piece := next(body, None)) is not None:
+            first.append(piece)
+        yield self._header()
         yield _aux("redis-ver", server.version) + _aux("ctime", int(time.time())) + _aux("used-mem", server.memory)
-        yield first
+        yield b"".join(first)
         yield from body
         yield b"\xff"
 
-    def _body(self, connection: Connection, server: About) -> Iterator[bytes]:
+    def _header(self) -> bytes:
+        number = struct.unpack("<H", self._version)[0] if self._version else OLDEST
+        return b"VALKEY%03d" % number if number >= VALKEY_FROM else b"REDIS%04d" % number
+
+    def _body(self, scanner: Connection, reader: Connection, server: About) -> Iterator[bytes]:
         if not self.databases and not self.pattern and server.knows(7, 0):
-            yield self._functions(connection)
+            yield self._functions(reader)
+        expiry = "PEXPIRETIME" if server.knows(7, 0) else RELATIVE
         for database in self.databases or sorted(server.databases):
-            yield from self._database(connection, database, server.knows(7, 0))
+            yield from self._database(scanner, reader, database, expiry)
 
     def _functions(self, connection: Connection) -> bytes:
         """FUNCTION DUMP is a piece of an RDB file, with the footer of DUMP."""
@@ -76,18 +85,20 @@ class Scan:
             self.missed.append(f"Functions of the server are not in the backup: {error.message}")
             return b""
 
-    def _database(self, connection: Connection, database: int, absolute: bool) -> Iterator[bytes]:
-        connection.call("SELECT", database)
-        keys = self._keys(connection)
-        begun, batch = b"\xfe" + put_length(database), 1
-        while names := list(islice(keys, batch)):
-            parts = [part for part in self._read(connection, names, absolute) if part]
+    def _database(self, scanner: Connection, reader: Connection, database: int, expiry: str) -> Iterator[bytes]:
+        for each in (scanner, reader):
+            each.call("SELECT", database)
+        keys, asked, batch = self._keys(scanner), [], 1
+        begun = b"\xfe" + put_length(database)
+        while (names := list(islice(keys, batch))) or asked:
+            _ask(reader, names, expiry)
+            parts = [part for part in self._answers(reader, asked, expiry) if part]
             if parts:
                 yield begun + b"".join(parts)
                 begun = b""
-            average = sum(map(len, parts)) // len(names) + 1
+            average = sum(map(len, parts)) // max(1, len(asked)) + 1
             # No more than doubled: the next keys may be bigger than these.
-            batch = max(1, min(SCANNED, 2 * batch, PIPELINE // average))
+            asked, batch = names, max(1, min(SCANNED, 2 * batch, PIPELINE // average))
 
     def _keys(self, connection: Connection) -> Iterator[bytes]:
         """Each key once, though SCAN may tell one again while its table grows or shrinks."""
@@ -103,17 +114,14 @@ class Scan:
             if cursor == b"0":
                 return
 
-    def _read(self, connection: Connection, names: list[bytes], absolute: bool) -> Iterator[bytes]:
+    def _answers(self, reader: Connection, names: list[bytes], expiry: str) -> Iterator[bytes]:
         """What the file has of each key; nothing of those that are gone meanwhile."""
-        expiry = "PEXPIRETIME" if absolute else "PTTL"
-        ask = b"*2\r\n$4\r\nDUMP\r\n%b*2\r\n" + put_word(expiry.encode()) + b"%b"
-        connection.send(b"".join(ask % (word, word) for word in map(put_word, names)))
         for name in names:
-            value, expires = _good(connection.answer(), "DUMP"), _good(connection.answer(), expiry)
+            value, expires = _good(reader.answer(), "DUMP"), _good(reader.answer(), expiry)
             if value is None or expires == GONE:
                 yield b""
                 continue
-            if expires >= 0 and not absolute:
+            if expires >= 0 and expiry == RELATIVE:
                 expires += int(time.time() * 1000)
             body = self._without_footer(value)
             prefix = b"" if expires == FOREVER else b"\xfc" + expires.to_bytes(8, "little", signed=True)
@@ -125,6 +133,11 @@ class Scan:
         if version != self._version:
             raise RdbUnknown("The server was replaced by one of another version during the backup. Start it again.")
         return dump[:-FOOTER]
+
+
+def _ask(reader: Connection, names: list[bytes], expiry: str) -> None:
+    ask = b"*2\r\n$4\r\nDUMP\r\n%b*2\r\n" + put_word(expiry.encode()) + b"%b"
+    reader.send(b"".join(ask % (word, word) for word in map(put_word, names)))
 
 
 def _good(answer, command: str):
