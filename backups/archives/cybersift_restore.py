@@ -488,7 +488,7 @@ class Stream:
 
 
 class TarHeader:
-    """What the headers of one entry say together. ``size`` is what the tar stores; ``real`` the size of the file if it
+    """What the headers of one entry say together. ``size`` is what the tar stores; ``real`` the size of it if it
     is sparse, else None."""
 
     __slots__ = ("path", "kind", "size", "mode", "uid", "gid", "mtime", "link", "real", "xattrs")
@@ -1683,7 +1683,8 @@ def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
 
 
 class Plan:
-    """What of an archive is made. ``writes``: where content is in the archive -> the entry that is made of it."""
+    """What of an archive is made. ``writes``: where content is in the archive -> the entry that is made of it;
+    ``read``: the entries of the tar that have to be read for that."""
 
     def __init__(self, only: Iterable[str] = ()) -> None:
         self.matches = matcher(only)
@@ -1691,11 +1692,13 @@ class Plan:
         self.directories: dict[bytes, Entry] = {}
         self.symlinks: list[Entry] = []
         self.links: list[Entry] = []
+        self.read: set[str] = set()
 
     def add(self, entry: Entry) -> bool:
         """Takes the next entry of the archive if it is wanted."""
         if not self.matches(entry.shown):
             return False
+        self.read.add(entry.path)
         if entry.type == "d":
             self.directories[encoded(entry.path)] = entry
         elif entry.type == "l":
@@ -1703,6 +1706,7 @@ class Plan:
         elif entry.type == "f" or entry.target not in self.writes:
             # Of hard links whose file itself is not wanted, the first gets the content.
             self.writes[entry.target or entry.path] = entry
+            self.read.add(entry.target or entry.path)
         else:
             self.links.append(entry)
         return True
@@ -1735,7 +1739,7 @@ def plan_of(archive: Archive, options: Options) -> Plan:
 def wanted_extents(archive: Archive, plan: Plan) -> list[Extent]:
     """The parts of the file that have to be read: with the first one, which says whose archive it is."""
     rest = archive.extents[1:]
-    return archive.extents[:1] + [e for e in rest if any(member.path in plan.writes for member in e.members)]
+    return archive.extents[:1] + [e for e in rest if any(member.path in plan.read for member in e.members)]
 
 
 def size_of(archive: Archive, plan: Plan) -> int:
