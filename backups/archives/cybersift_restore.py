@@ -218,7 +218,7 @@ class Entry:
     def as_json(self) -> dict[str, Any]:
         """What the manifest says of it, without attributes' values."""
         known = {key: getattr(self, key) for key in self.__slots__ if key != "xattrs"}
-        return {key: value for key, value in known.items() if value not in (None, "", False)}
+        return {key: value for key, value in known.items() if value not in (None, "") and value is not False}
 
 
 # ---- The file and its blocks -------------------------------------------------------------------------------
@@ -235,7 +235,10 @@ class Source:
         """Exactly ``count`` bytes; ``Damaged`` where the file has fewer."""
         parts, end = [], at + count
         while at < end:
-            part = os.pread(self.file.fileno(), end - at, at)
+            try:
+                part = os.pread(self.file.fileno(), end - at, at)
+            except OSError as error:
+                raise Unavailable(f"The archive cannot be read at byte {at:,}: {error.strerror}") from None
             if not part:
                 raise Damaged(f"the file ends at byte {self.size:,}, in the middle of something")
             parts.append(part)
@@ -988,7 +991,7 @@ def check_agreement(header: TarHeader, member: Entry) -> None:
     """The tar has what the manifest says; what other programs would unpack is the same that this one does."""
     path = header.path[:-1] if header.kind == b"5" and header.path.endswith(b"/") else header.path
     if path != encoded(member.path):
-        raise Damaged(f"the tar has {printable(decoded(path))!a:.120} in its place")
+        raise Damaged(f"the tar has {printable(decoded(path)):.120} in its place")
     if TYPES.get(header.kind) != member.type:
         raise Damaged("the tar has something of another kind in its place")
     if header.link != encoded(member.target) and member.type in "lh":
@@ -1615,32 +1618,30 @@ class Target:
             finally:
                 os.close(descriptor)
         except BaseException:
-            remove_tree(self.parent, name)
+            with contextlib.suppress(FileNotFoundError):  # it may have become the target
+                remove_tree(self.parent, name)
             raise
 
     def replace(self, stage: str, existing: os.stat_result | None) -> None:
         """The stage gets the target's name, in one step; the empty directory that had it is removed."""
-        if existing is None:
-            self._rename_new(stage)
-        elif rename(self.parent, stage, self.name, EXCHANGE):
-            self._remove_exchanged(stage)
-        else:  # rename(2) replaces an empty directory, and only an empty one
-            os.rename(stage, self.name, src_dir_fd=self.parent, dst_dir_fd=self.parent)
-        os.fsync(self.parent)
-
-    def _rename_new(self, stage: str) -> None:
         try:
-            if not rename(self.parent, stage, self.name, NO_REPLACE):
+            if not rename(self.parent, stage, self.name, NO_REPLACE if existing is None else EXCHANGE):
+                # rename(2) replaces an empty directory, and only an empty one.
                 os.rename(stage, self.name, src_dir_fd=self.parent, dst_dir_fd=self.parent)
-        except FileExistsError:
-            raise TargetNotEmpty(f"Somebody else has made {printable(self.path)} meanwhile.") from None
+            elif existing is not None:
+                self._remove_exchanged(stage)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise
+            raise TargetNotEmpty(f"Meanwhile, the target got something in it: {printable(self.path)}") from None
+        os.fsync(self.parent)
 
     def _remove_exchanged(self, stage: str) -> None:
         try:
             os.rmdir(stage, dir_fd=self.parent)
-        except OSError:  # somebody has put something into it meanwhile: it gets its name back
+        except OSError:  # somebody has put something into it: it gets its name back
             rename(self.parent, stage, self.name, EXCHANGE)
-            raise TargetNotEmpty(f"The target is not empty any more: {printable(self.path)}") from None
+            raise
 
 
 # ---- Extract -----------------------------------------------------------------------------------------------
@@ -2098,5 +2099,7 @@ def progress_of(archive: Archive | Foreign) -> Iterator[Progress]:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that a stage is removed
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # ended in order, so that a stage is removed
+        signal.signal(each, lambda number, frame: sys.exit(128 + number))
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # who reads a list may stop in the middle
     sys.exit(main())

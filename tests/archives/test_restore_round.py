@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+import struct
 import subprocess
 from pathlib import Path
 
@@ -74,6 +75,24 @@ def test_all_is_right(sample_file):
     found = verify(sample_file)
 
     assert (found.members, found.damaged, found.unread) == (16, [], 0)
+
+
+ACL_ENTRIES = ((1, 6, 0xFFFFFFFF), (2, 4, 1234), (4, 4, 0xFFFFFFFF), (16, 4, 0xFFFFFFFF), (32, 0, 0xFFFFFFFF))
+ACL = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in ACL_ENTRIES)
+"""As the kernel has it (posix_acl_xattr.h): version 2, then tag, rights and number of owner, user 1234, group, mask
+and others."""
+
+
+def test_access_lists_come_back_where_the_file_system_has_them(tmp_path):
+    item = Item("files/a", data=b"x", mode=0o640, xattrs={"system.posix_acl_access": ACL, "trusted.a": b"x"})
+
+    done = extract(archive_file(tmp_path, Maker().bytes_of([item])), tmp_path / "to")
+
+    path = tmp_path / "to/files/a"
+    if not done.undressed:
+        assert os.getxattr(path, "system.posix_acl_access") == ACL
+    assert "trusted.a" not in os.listxattr(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
 def test_tar_unpacks_the_same(tmp_path):
