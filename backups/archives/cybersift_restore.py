@@ -520,17 +520,23 @@ def parse_header(raw: bytes) -> TarHeader:
     return TarHeader(path, raw[156:157], size, mode, uid, gid, mtime, until_nul(raw[157:257]))
 
 
+OCTAL = re.compile(b"[0-7]*")
+DECIMAL = re.compile(b"[0-9]{1,20}")
+SHA256 = re.compile("[0-9a-f]{64}")
+
+
 def until_nul(field: bytes) -> bytes:
     return field.split(b"\0", 1)[0]
 
 
+@functools.lru_cache(maxsize=4096)  # modes, owners and times are the same in many headers
 def number(field: bytes) -> int:
     """Octal digits between blanks and NULs, or GNU's base 256 where the first bit is set."""
     if field[0] in (0x80, 0xFF):
         value = int.from_bytes(field[1:], "big") - (256 ** (len(field) - 1) if field[0] == 0xFF else 0)
     else:
         digits = until_nul(field).strip(b" ")
-        if not re.fullmatch(b"[0-7]*", digits):
+        if not OCTAL.fullmatch(digits):
             raise Damaged("a number in a tar header has other characters than octal digits")
         value = int(digits or b"0", 8)
     if abs(value) > MAX_NUMBER:
@@ -539,8 +545,8 @@ def number(field: bytes) -> int:
 
 
 def decimal(text: bytes) -> int:
-    """A number of a pax record or of a sparse file's map."""
-    if not re.fullmatch(b"[0-9]{1,19}", text) or int(text) > MAX_NUMBER:
+    """A number of a pax record or of a sparse file's map; a writer that fills it in later puts zeros before it."""
+    if not DECIMAL.fullmatch(text) or int(text) > MAX_NUMBER:
         raise Damaged(f"no number: {text!r:.40}")
     return int(text)
 
@@ -809,7 +815,7 @@ def natural_of(record: dict, key: str) -> int:
 
 def digest_of(record: dict, key: str) -> str:
     value = text_of(record, key)
-    if not re.fullmatch("[0-9a-f]{64}", value):
+    if not SHA256.fullmatch(value):
         raise Damaged(f"an entry of the manifest without {key}")
     return value
 
