@@ -1233,10 +1233,11 @@ def open_archive(
             file = stack.enter_context(open(path, "rb"))
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise Unavailable(f"{printable(path)} is no file.")
-            if os.pread(file.fileno(), len(AGE), 0) == AGE:
-                file = stack.enter_context(decrypt(file, identity, scratch))
+            encrypted = os.pread(file.fileno(), len(AGE), 0) == AGE
         except OSError as error:
             raise Unavailable(f"{printable(path)} cannot be read: {error.strerror}") from None
+        if encrypted:
+            file = stack.enter_context(decrypt(file, identity, scratch))
         yield opened(Source(file), max_bytes, max_members)
 
 
@@ -1258,7 +1259,11 @@ def decrypt(file: Any, identity: str | None, scratch: str | None) -> Any:
         raise Unavailable("The archive is encrypted with age. Name the file with the key: --identity FILE.")
     if not shutil.which("age"):
         raise Unavailable("The archive is encrypted. Install the program age (age-encryption.org), then try again.")
-    plain = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - the caller closes it
+    try:
+        plain = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - the caller closes it
+    except OSError as error:
+        where = printable(scratch or tempfile.gettempdir())
+        raise Unavailable(f"There is no place in {where} for the decrypted archive: {error.strerror}") from None
     space = os.fstatvfs(plain.fileno())
     if os.fstat(file.fileno()).st_size > space.f_bavail * space.f_frsize * (1 - RESERVE):
         plain.close()
@@ -1543,13 +1548,16 @@ class Target:
         os.close(self.parent)
 
     def existing(self) -> os.stat_result | None:
-        """What is known of the empty directory; None where nothing is there. ``TargetNotEmpty`` for all else."""
+        """What is known of the empty directory; None where nothing is there. ``TargetNotEmpty`` for all else,
+        ``Unavailable`` for a mount point, which cannot be renamed."""
         try:
             found = os.stat(self.name, dir_fd=self.parent, follow_symlinks=False)
         except FileNotFoundError:
             return None
         if not stat.S_ISDIR(found.st_mode):
             raise TargetNotEmpty(f"The target {printable(self.path)} is no directory.")
+        if found.st_dev != os.fstat(self.parent).st_dev:
+            raise Unavailable(f"{printable(self.path)} is a mount point: extract to a new directory in it.")
         descriptor = os.open(self.name, DIRECTORY, dir_fd=self.parent)
         try:
             if os.listdir(descriptor):
@@ -1915,7 +1923,11 @@ def parser() -> argparse.ArgumentParser:
 def _add_common(command: argparse.ArgumentParser) -> None:
     command.add_argument("archive", metavar="ARCHIVE")
     command.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    command.add_argument("--identity", metavar="FILE", help="the key of an encrypted archive (.age)")
+    command.add_argument(
+        "--identity",
+        metavar="FILE",
+        help="the key of an encrypted archive (.age); what is decrypted goes to the target's directory or TMPDIR",
+    )
     command.add_argument("--jobs", type=_count, default=min(4, os.cpu_count() or 1), help="threads that inflate")
     command.add_argument("--max-bytes", type=_count, default=MAX_BYTES, help="limit of a tar without checksums")
     command.add_argument("--max-members", type=_count, default=MAX_MEMBERS, help="limit of a tar without checksums")
@@ -1967,7 +1979,7 @@ def run_list(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(json.dumps(listing(archive, entries)))
             return 0
-        note_foreign(archive)
+        note(archive)
         for entry in entries:
             print(long_line(entry) if arguments.long else printable(entry.shown))
     return 0
@@ -1992,9 +2004,13 @@ def listing(archive: Archive | Foreign, entries: list[Entry]) -> dict[str, Any]:
     return known
 
 
-def note_foreign(archive: Archive | Foreign) -> None:
-    if not archive.has_checksums:
+def note(archive: Archive | Foreign) -> None:
+    """What everybody should know who uses the archive."""
+    if not isinstance(archive, Archive):
         print("This tar is not the console's: it is without checksums.", file=sys.stderr)
+    elif archive.manifest.errors:
+        missing = len(archive.manifest.errors)
+        print(f"Asked for, but not in the archive: {missing:,} (list --json names what and why)", file=sys.stderr)
 
 
 def long_line(entry: Entry) -> str:
@@ -2041,7 +2057,7 @@ def run_verify(arguments: argparse.Namespace) -> int:
 
 
 def _say_verified(archive: Archive | Foreign, found: Verified) -> None:
-    note_foreign(archive)
+    note(archive)
     for path, why in found.damaged:
         print(f"damaged: {printable(path)}: {why}")
     if found.unread:
@@ -2074,7 +2090,7 @@ def run_extract(arguments: argparse.Namespace) -> int:
 
 
 def _say_extracted(archive: Archive | Foreign, options: Options, done: Extracted) -> None:
-    note_foreign(archive)
+    note(archive)
     for name in done.leftovers:
         print(f"left by a killed extraction: {printable(name)} (--clean removes it)", file=sys.stderr)
     if done.undressed:
@@ -2104,8 +2120,14 @@ def progress_of(archive: Archive | Foreign) -> Iterator[Progress]:
     print("\r", end="\x1b[K", file=sys.stderr, flush=True)
 
 
-if __name__ == "__main__":
-    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # ended in order, so that a stage is removed
-        signal.signal(each, lambda number, frame: sys.exit(128 + number))
+def end_in_order() -> None:
+    """Whoever ends the program gets no traceback, and no stage stays behind."""
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(each) is not signal.SIG_IGN:  # as nohup wants it
+            signal.signal(each, lambda number, frame: sys.exit(128 + number))
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # who reads a list may stop in the middle
+
+
+if __name__ == "__main__":
+    end_in_order()
     sys.exit(main())

@@ -1,17 +1,19 @@
 """Whatever bytes come, the reader reads them or says why not: nothing but its own errors comes out."""
 
 import contextlib
+import gzip
 import random
 import tempfile
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backups.archives import cybersift_restore as reader
 
-from .making import Item, Maker, Redis, pax, sample, ustar
+from .making import Item, Maker, Redis, member, pax, sample, ustar
 from .restoring import archive_file, extract, picture
 
 QUICK = settings(max_examples=150, deadline=None)
@@ -82,7 +84,7 @@ def test_any_values_in_the_manifest(changes):
     extracted_or_refused(data)
 
 
-@pytest.mark.parametrize("codec", ["gz", "tar", "zst"])
+@pytest.mark.parametrize("codec", ["gz", "tar", "zst", "foreign tar", "foreign gz", "foreign zst"])
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_any_change_of_a_whole_archive(codec, seed):
@@ -101,6 +103,10 @@ def test_any_change_of_a_whole_archive(codec, seed):
 
 
 ARCHIVES = {codec: Maker(codec=codec, redis=[Redis()]).bytes_of(sample()) for codec in ("gz", "tar", "zst")}
+FOREIGN = b"".join(member(item) for item in sample()) + bytes(1024)
+ARCHIVES.update(
+    {"foreign tar": FOREIGN, "foreign gz": gzip.compress(FOREIGN), "foreign zst": zstandard.compress(FOREIGN)}
+)
 
 
 def extracted_or_refused(data: bytes) -> None:

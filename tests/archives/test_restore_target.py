@@ -55,6 +55,11 @@ def test_anything_else_is_not_a_target(kind, path, place):
     assert picture(place) == before
 
 
+def test_a_mount_point_is_said_before_anything_is_read(path):
+    with pytest.raises(reader.Unavailable, match="mount point"):
+        extract(path, Path("/proc"), dry_run=True)
+
+
 def test_a_parent_that_is_missing(path, place):
     with pytest.raises(reader.Unavailable, match="cannot be opened"):
         extract(path, place / "missing/to")
