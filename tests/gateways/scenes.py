@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,7 +18,7 @@ from backups.gateways.elasticsearch.snapshots import SnapshotFacts
 from tests.fakes.elasticsearch import FakeElasticsearch
 from tests.fakes.es_dialects import DIALECTS
 
-LOOKS = 2000
+WAIT_SECONDS = 60
 
 
 class Scene:
@@ -226,9 +227,10 @@ def overwrite(folder: Path) -> None:
     (folder / "index.latest").write_bytes(number.to_bytes(8, "big"))
 
 
-def until(look: Callable, looks: int = LOOKS):
-    """The first true answer. The looks are requests, so that they pace themselves."""
-    for _ in range(looks):
-        if found := look():
-            return found
-    raise AssertionError(f"not so after {looks} looks")
+def until(look: Callable, seconds: float = WAIT_SECONDS):
+    """The first true answer; the deadline is for the case that it never comes."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"not so within {seconds} s"
+        time.sleep(0.01)
+    return found
