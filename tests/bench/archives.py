@@ -143,14 +143,17 @@ def _timed(command: list[str]) -> float:
 
 
 COPY = """
-import resource, sys, time
+import re, sys, time
+from pathlib import Path
 from backups.gateways.redis.access import RedisAccess
 from backups.gateways.redis.sync import rdb_by_sync
 began = time.perf_counter()
 with open(sys.argv[2], "wb") as file:
     for piece in rdb_by_sync(RedisAccess(port=int(sys.argv[1]))):
         file.write(piece)
-print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+seconds = time.perf_counter() - began
+# Not ru_maxrss: it has the memory of the process that started this one.
+print(seconds, int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
 """
 
 
