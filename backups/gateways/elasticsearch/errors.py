@@ -4,23 +4,10 @@
 deepest cause; it never holds credentials.
 """
 
+from backups.gateways.errors import GatewayError
+
 # Answers of a cluster that is busy or between two masters, or of a proxy before it: not of the request itself.
 PASSING = (429, 502, 503, 504)
-
-
-class GatewayError(Exception):
-    """Anything that kept a call from doing what it should. ``passes``: it may be gone with the next try, without
-    anybody doing something about it."""
-
-    passes = False
-
-    def __init__(self, message: str, detail: str = ""):
-        super().__init__(message, detail)
-        self.message = message
-        self.detail = detail
-
-    def __str__(self) -> str:
-        return self.message
 
 
 class Unreachable(GatewayError):

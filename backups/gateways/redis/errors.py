@@ -4,20 +4,11 @@
 a password.
 """
 
+from backups.gateways.errors import GatewayError
 
-class RedisError(Exception):
-    """Anything that kept us from what we wanted. ``passes``: it may be gone with the next try, without anybody doing
-    something about it."""
 
-    passes = False
-
-    def __init__(self, message: str, detail: str = ""):
-        super().__init__(message, detail)
-        self.message = message
-        self.detail = detail
-
-    def __str__(self) -> str:
-        return self.message
+class RedisError(GatewayError):
+    """Anything that kept us from what we wanted with Redis."""
 
 
 class Unreachable(RedisError):
