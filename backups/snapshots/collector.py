@@ -90,7 +90,7 @@ def _record(repository: Repository, fence: int, work: Work, read: Read) -> None:
                 job(writing, subject)
             adopting.add(writing)
             _tell(a, repository, told, read.listed)
-            if read.damaged or repository.damaged:
+            if read.damaged or work.damaged or repository.damaged:
                 _count_damaged(repository)
 
 

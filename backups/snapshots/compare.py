@@ -19,7 +19,7 @@ SHARDS_ASKED_AGAIN = 200
 
 # States of rows that claim that the repository has the snapshot.
 THERE = (*WHOLE, SnapshotState.DAMAGED, SnapshotState.RUNNING, SnapshotState.FAILED)
-LISTED = {str(state) for state in (*THERE, SnapshotState.UNKNOWN)}
+MAY_BE_THERE = frozenset((*THERE, SnapshotState.UNKNOWN))
 
 
 class Known(NamedTuple):
@@ -37,12 +37,14 @@ class Known(NamedTuple):
 @dataclass(frozen=True)
 class Work:
     """``new``: no row says that they are there. ``read``: rows whose details are due. ``gone``: the list has
-    none of them, or has another one of this name. ``files``: those whose turn it is to have theirs looked at."""
+    none of them, or has another one of this name. ``files``: those whose turn it is to have theirs looked at.
+    ``damaged``: some row says that it is damaged, of whoever found that."""
 
     new: tuple[Listed, ...]
     read: tuple[tuple[Known, Listed], ...]
     gone: tuple[Known, ...]
     files: tuple[tuple[Known, Listed], ...] = ()
+    damaged: bool = False
 
     @property
     def due(self) -> tuple[tuple[Known, Listed], ...]:
@@ -66,7 +68,8 @@ def compare(listed: Iterable[Listed], rows: Collection[Known], *, turn: int = 0)
     new = tuple(one for name, one in there.items() if name not in same and name not in busy)
     read = [*changed, *_in_turn(quiet, turn * SLICE, SLICE)]
     files = _in_turn([row for row in quiet if _may_be_looked_at(row)], turn * LOOKED_AT, IN_TURN)
-    return Work(new, _beside(read, there), tuple(_in_turn(gone, turn, len(gone))), _beside(files, there))
+    damaged = any(row.state == SnapshotState.DAMAGED for row in rows)
+    return Work(new, _beside(read, there), tuple(_in_turn(gone, turn, len(gone))), _beside(files, there), damaged)
 
 
 def state_of(found: SnapshotFacts) -> tuple[str, str]:
@@ -88,7 +91,7 @@ def state_of(found: SnapshotFacts) -> tuple[str, str]:
 
 
 def _same(row: Known, listed: Listed) -> bool:
-    return row.state in LISTED and row.uuid == listed.uuid != ""
+    return row.state in MAY_BE_THERE and row.uuid == listed.uuid != ""
 
 
 def _changed(row: Known, listed: Listed) -> bool:

@@ -105,6 +105,18 @@ def test_an_answer_without_a_list_is_no_empty_list(repository, fake_elasticsearc
     assert states() == {"one": "found"}
 
 
+def test_one_that_a_run_found_damaged_counts_before_its_turn_to_be_read(repository, fake_elasticsearch, monkeypatch):
+    monkeypatch.setattr(compare, "SLICE", 0)
+    fake_elasticsearch.add_snapshot("nightly", "one", ("logs",))
+    refresh(repository)
+    Snapshot.objects.update(state="damaged")
+
+    refresh(repository)
+
+    repository.refresh_from_db()
+    assert repository.damaged == 1
+
+
 def test_of_a_new_one_that_is_damaged_at_least_the_indices_are_named(repository, fake_elasticsearch):
     for name in ("one", "two"):
         fake_elasticsearch.add_snapshot("nightly", name, ("logs",))
