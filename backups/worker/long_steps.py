@@ -5,6 +5,7 @@ over until its process is gone; LONG_STEPS of them have a place.
 """
 
 import fcntl
+import logging
 import re
 import sys
 import time
@@ -16,16 +17,23 @@ from .supervisor import Child
 
 NAME = re.compile(r"([0-9]+)-([0-9]+)")
 
+log = logging.getLogger(__name__)
+
 
 def hand_over(run_id: int, fence: int) -> bool:
-    """Give a claimed run to the supervisor; False when there is no place for it now."""
+    """Give a claimed run to the supervisor; False when there is no place for it now, and while the disk is full: that
+    must not use up the attempts of a run."""
     folder = _folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if len(_present()) >= settings.LONG_STEPS:
-            return False
-        (folder / f"{run_id}-{fence}").touch()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if len(_present()) >= settings.LONG_STEPS:
+                return False
+            (folder / f"{run_id}-{fence}").touch()
+    except OSError as error:
+        log.warning("not handed over: %s; asked again in a moment", error, extra={"run": run_id})
+        return False
     return True
 
 

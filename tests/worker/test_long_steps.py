@@ -91,3 +91,9 @@ def test_one_that_cannot_be_started_is_tried_again_later(steps):
 
     assert step.process is None
     assert steps.present() == [step]
+
+
+def test_a_disk_that_takes_no_file_is_no_place(steps):
+    long_steps._folder().parent.write_text("in the way")
+
+    assert not hand_over(7, 3)
