@@ -35,9 +35,8 @@ def detail(request, pk: int):
         "may_manage": may(request.user, "cluster.manage"),
         "raw": may(request.user, "raw.read"),
     }
-    return render(
-        request, "backups/clusters/detail.html", context | check_context(request.user, _check(request, cluster))
-    )
+    check = check_context(request.user, _check(request, cluster))
+    return render(request, "backups/clusters/detail.html", context | check)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

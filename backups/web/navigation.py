@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.db.models import Count
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -120,13 +121,14 @@ class Console:
 
     @property
     def running(self) -> int:
-        return self._active.count(RunState.RUNNING)
+        return self._active.get(RunState.RUNNING, 0)
 
     @property
     def queued(self) -> int:
-        return self._active.count(RunState.QUEUED)
+        return self._active.get(RunState.QUEUED, 0)
 
     @cached_property
-    def _active(self) -> list[str]:
-        """The states of all runs that are not over."""
-        return list(Run.objects.history().active().values_list("state", flat=True))
+    def _active(self) -> dict[str, int]:
+        """How many runs there are in each state that is not the end."""
+        active = Run.objects.history().active().values_list("state")
+        return dict(active.annotate(number=Count("pk")))

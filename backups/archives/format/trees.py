@@ -57,8 +57,7 @@ class Tree:
     def add(self, selection: Selection) -> None:
         for found in walk(self._root, selection):
             if isinstance(found, Skipped):
-                path = join(self._prefix, found.path) if found.path else self._prefix
-                self._manifest.add_error(path, found.why, found.errno)
+                self._manifest.add_error(self._path(found.path), found.why, found.errno)
             else:
                 self._directory(found)
         self._settle()
@@ -67,7 +66,7 @@ class Tree:
         self._pipeline.drain()
 
     def _directory(self, found: Directory) -> None:
-        path = join(self._prefix, found.path) if found.path else self._prefix
+        path = self._path(found.path)
         if found.first:
             self._made(path, DIRECTORY, found.stat, xattrs=found.xattrs)
             self._manifest.counts.dirs += 1
@@ -76,6 +75,10 @@ class Tree:
             self._manifest.counts.links += 1
         for file in found.files:
             self._file(found.path, path, file)
+
+    def _path(self, below: bytes) -> bytes:
+        """The path in the archive of what is there below the root, which itself is ``b""``."""
+        return join(self._prefix, below) if below else self._prefix
 
     def _made(self, path: bytes, kind: bytes, facts: os.stat_result, *, target: bytes = b"", xattrs=None) -> None:
         """An entry that is nothing but its header."""
