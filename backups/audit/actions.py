@@ -84,6 +84,9 @@ ACTIONS: dict[str, Action] = {
     "archive.listed": Action("Backups", INFO, "{actor} looked into archive {object}"),
     "archive.downloaded": Action("Backups", NOTICE, "{actor} downloaded a file out of archive {object}"),
     "archive.deleted": Action("Backups", GRAVE, "Archive {object} was deleted"),
+    "files.restore_started": Action("Restores", NOTICE, "{actor} began to restore files to {object}"),
+    "files.restored": Action("Restores", NOTICE, "Files were restored to {object}"),
+    "files.restore_failed": Action("Restores", NOTICE, "Files were not restored to {object}"),
     "archives.found": Action("Backups", INFO, "Archives that this console did not make were found in {object}"),
     "archives.missing": Action("Backups", GRAVE, "Archives vanished from {object}"),
     # the log and the console itself
