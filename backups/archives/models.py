@@ -312,6 +312,7 @@ class Archive(models.Model):
     sha256 = models.CharField(max_length=64, blank=True)
     manifest_sha256 = models.CharField(max_length=64, blank=True)
     made_at = models.DateTimeField(null=True)
+    gone_at = models.DateTimeField(null=True)
     files = models.PositiveBigIntegerField(null=True)
     bytes = models.PositiveBigIntegerField(null=True)
     changed = models.PositiveBigIntegerField(null=True)

@@ -31,8 +31,8 @@ def run_step(
     lost: Callable[[], None],
     began: Callable[[Turn], None] = lambda turn: None,
 ) -> None:
-    """Do the long turn of a run that was claimed with this fence, and those that follow it at once: starting a process
-    takes longer than some of them. Nothing happens when somebody claimed the run since.
+    """Do the long turn of a run that was claimed with this fence, and those that follow it at once: starting a
+    process takes longer than some of them. Nothing happens when somebody claimed the run since.
 
     ``lost`` is called, in another thread, when the lease cannot be kept: it has to end this process with everything
     that it started, for somebody else may be at work on the same run. ``began`` is given the
@@ -100,14 +100,14 @@ class Heart(threading.Thread):
             return time.monotonic() - self.kept_at < settings.LEASE_SECONDS - settings.HEARTBEAT_SECONDS
 
     def beat(self) -> bool:
-        """Whether the lease is ours and renewed."""
+        """Whether the lease is ours and renewed, or was given back by our own commit a moment ago."""
         run, progress, began = self.turn.run, self.turn.progress, time.monotonic()
-        mine = Run.objects.filter(pk=run.pk, fence=run.fence, state__in=ACTIVE)
+        mine = Run.objects.filter(pk=run.pk, fence=run.fence, lease_owner=run.lease_owner, state__in=ACTIVE)
         columns = {"lease_until": Now() + timedelta(seconds=settings.LEASE_SECONDS)}
         if progress != self.written:
             columns |= {"progress": progress, "version": F("version") + 1}
         if not mine.update(**columns):
-            return False
+            return Run.objects.filter(pk=run.pk, fence=run.fence, lease_owner="").exists()
         self.written, self.kept_at = progress, began
         run.cancel_requested_at = mine.values_list("cancel_requested_at", flat=True).first()
         return True
