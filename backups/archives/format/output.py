@@ -9,7 +9,8 @@ from .partials import open_partial, partial_of
 
 
 class Output:
-    """Written at its end only, but for ``rewind`` and ``overwrite``. Any failure to write removes the file.
+    """Written at its end only, but for ``rewind`` and ``overwrite`` of what is held. Any failure to write removes
+    the file.
 
     ``at`` is the length so far, in bytes.
     """
@@ -37,6 +38,13 @@ class Output:
                 self._write_at(part, self.at)
             self.at += len(part)
         return start
+
+    def hold(self) -> None:
+        """From here on what is written may be overwritten and rewound, until ``settle``; twice is no more than once.
+        Nothing to do for a file that can be changed in its place."""
+
+    def settle(self) -> None:
+        """What was written so far stays as it is."""
 
     def overwrite(self, at: int, *parts: bytes) -> None:
         with self._writing():

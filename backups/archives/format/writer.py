@@ -201,10 +201,11 @@ class ArchiveWriter:
         """An entry in pieces, all of it written when this returns. Where its size is not known, its header is
         overwritten at the end."""
         record = size is None or size > MOST_OCTAL
-        place = self._pipeline.put_stored(_header(path, size or 0, size_record=record))
+        place = self._pipeline.put_stored(_header(path, size or 0, size_record=record), final=size is not None)
         body = put_body(self._pipeline, pieces, progress)
         if size is None:
             self._pipeline.replace(place, _header(path, body.size, size_record=True))
+            self._pipeline.settle()
         elif size != body.size:
             raise ArchiveError(f"{path} has {body.size} bytes, not the {size} that were announced.")
         self._pipeline.drain()
