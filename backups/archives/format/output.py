@@ -15,6 +15,10 @@ class Output:
     ``at`` is the length so far, in bytes.
     """
 
+    file_key: bytes | None = None
+    sha256: str | None = None
+    """Of the finished file, in hex; None of one that was changed in its place, since that takes reading it again."""
+
     def __init__(self, path: Path):
         self.path, self.at = path, 0
         self.partial = partial_of(path)
@@ -25,6 +29,11 @@ class Output:
             self._descriptor = open_partial(self.partial)
             self._ours = True
             self._facts = os.fstat(self._descriptor)
+
+    @property
+    def size(self) -> int:
+        """Of the file on the disk, in bytes."""
+        return self.at
 
     def is_same_file(self, facts: os.stat_result) -> bool:
         """Whether this was seen of the archive itself, which may lie in the tree that it is to hold."""
