@@ -5,6 +5,7 @@ from django.urls import include, path
 urlpatterns = [
     path("", include("backups.dashboard.urls")),
     path("", include("backups.accounts.urls")),
+    path("archives/", include("backups.archives.urls")),
     path("audit/", include("backups.evidence.urls")),
     path("clusters/", include("backups.clusters.urls")),
     path("repositories/", include("backups.repositories.urls")),

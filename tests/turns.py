@@ -1,16 +1,26 @@
 """A run's turns, and the lease of a refresh, taken in the test as the worker takes them."""
 
 from backups.clusters import leases
-from backups.runs import advance
+from backups.runs import advance, long
 from backups.runs.models import Run
 from backups.worker.kinds import KINDS
+
+
+def here(run_id: int, fence: int) -> bool:
+    """Do a long step in this process."""
+    long.run_step(run_id, fence, KINDS, lost=_lost)
+    return True
+
+
+def _lost() -> None:
+    raise AssertionError("the lease was lost")
 
 
 def work(run: Run, until=lambda run: run.is_over, most: int = 2000) -> Run:
     """Turn after turn at once, but with the time that others take in between, until the run is where it shall be."""
     for _ in range(most):
         Run.objects.filter(pk=run.pk).update(next_at=None)
-        advance(run.pk, KINDS)
+        advance(run.pk, KINDS, here)
         run.refresh_from_db()
         if until(run):
             return run

@@ -25,6 +25,11 @@ ACTS: dict[str, frozenset[str]] = {
     "repository.verify": frozenset({OPERATOR, ADMINISTRATOR}),
     "profile.manage": frozenset({ADMINISTRATOR}),
     "snapshot.start": frozenset({OPERATOR, ADMINISTRATOR}),
+    "archive.start": frozenset({OPERATOR, ADMINISTRATOR}),
+    "archive.look": frozenset({OPERATOR, APPROVER, AUDITOR, ADMINISTRATOR}),  # names of files in it
+    "archive.verify": frozenset({OPERATOR, ADMINISTRATOR}),
+    "archive.download": frozenset({OPERATOR, ADMINISTRATOR}),
+    "location.manage": frozenset({ADMINISTRATOR}),
     "run.cancel": frozenset({OPERATOR, ADMINISTRATOR}),
 }
 

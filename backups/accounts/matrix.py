@@ -5,13 +5,18 @@ from typing import NamedTuple
 from backups.access import ACTS, ROLES
 
 LABELS: dict[str, str] = {
-    "pages.read": "See dashboard, snapshots, runs, clusters and repositories",
+    "pages.read": "See dashboard, snapshots, archives, runs, clusters and repositories",
     "raw.read": "See exact calls and raw errors",
     "snapshot.start": "Start snapshots",
+    "archive.look": "See which files are in an archive",
+    "archive.start": "Make archives",
+    "archive.verify": "Verify archives",
+    "archive.download": "Download a file out of an archive",
     "run.cancel": "Cancel runs",
     "repository.verify": "Verify repositories",
     "cluster.manage": "Connect clusters, change credentials",
     "repository.manage": "Register repositories",
+    "location.manage": "Add locations, Redis servers, and those who can open archives",
     "profile.manage": "Add and change profiles",
     "person.read": "See people and roles",
     "person.manage": "Add people, change roles, set one-time passwords",

@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.urls import reverse
 
 from backups.access.models import User
+from backups.archives.models import Archive, ArchiveLocation, ArchiveProfile, ArchiveRecipient, RedisServer
 from backups.clusters.models import Cluster
 from backups.repositories.models import Repository
 from backups.snapshots.models import Snapshot, SnapshotProfile
@@ -18,10 +19,15 @@ PAGES = {
     "repository": "repositories:detail",
     "snapshotprofile": "snapshots:profile",
     "snapshot": "snapshots:detail",
+    "archivelocation": "archives:location",
+    "archiverecipient": "archives:recipient",
+    "archiveprofile": "archives:profile",
+    "redisserver": "archives:redis",
+    "archive": "archives:detail",
     "run": "runs:detail",
     "auditentry": "evidence:entry",
 }
-WITHOUT_PAGE = ("address", "host")
+WITHOUT_PAGE = ("address", "host", "directory")
 # Words people use -> type of object.
 WORDS = {name: name for name in PAGES} | {"person": "user", "profile": "snapshotprofile", "entry": "auditentry"}
 
@@ -32,6 +38,11 @@ NAMED = (
     (Repository, "name"),
     (SnapshotProfile, "name"),
     (Snapshot, "name"),
+    (ArchiveLocation, "name"),
+    (ArchiveProfile, "name"),
+    (ArchiveRecipient, "name"),
+    (RedisServer, "name"),
+    (Archive, "name"),
 )
 TOO_MANY = 100
 

@@ -23,11 +23,19 @@ from .models import ACTIVE, Run
 log = logging.getLogger(__name__)
 
 
-def run_step(run_id: int, fence: int, kinds: dict[str, Kind], *, lost: Callable[[], None]) -> None:
+def run_step(
+    run_id: int,
+    fence: int,
+    kinds: dict[str, Kind],
+    *,
+    lost: Callable[[], None],
+    began: Callable[[Turn], None] = lambda turn: None,
+) -> None:
     """Do the long turn of a run that was claimed with this fence. Nothing happens when somebody claimed it since.
 
     ``lost`` is called, in another thread, when the lease cannot be kept: it has to end this process with everything
-    that it started, for somebody else may be at work on the same run.
+    that it started, for somebody else may be at work on the same run. ``began`` is given the
+    turn before its work begins.
     """
     run = Run.objects.filter(pk=run_id, fence=fence, state__in=ACTIVE).first()
     if run is None:
@@ -36,6 +44,7 @@ def run_step(run_id: int, fence: int, kinds: dict[str, Kind], *, lost: Callable[
     heart = Heart(turn, lost)
     if not heart.beat():
         return
+    began(turn)
     heart.start()
     try:
         engine.take(turn)

@@ -58,11 +58,14 @@ def queue_run(
     return run
 
 
-def queue_check(what: str, *, actor, form: str, params: dict | None = None, recorded: str = "", about=None) -> Run:
+def queue_check(
+    what: str, *, actor, form: str, params: dict | None = None, host: str = "", recorded: str = "", about=None
+) -> Run:
     """Ask the worker to test or preview something for a form: no history, removed after a day.
 
     One per person and ``form``: an earlier unanswered one is given up. ``recorded`` names the action of an entry
-    for the checks that deserve one (a test of credentials), about the object ``about``.
+    for the checks that deserve one (a test of credentials), about the object ``about``. ``host``: only the worker
+    there can look.
     """
     with act(actor) as a:
         mine = Run.objects.filter(kind=CHECK, actor=actor, subject=form, state__in=ACTIVE)
@@ -73,6 +76,7 @@ def queue_check(what: str, *, actor, form: str, params: dict | None = None, reco
             subject=form,
             params={"what": what} | (params or {}),
             actor=actor,
+            host=host,
         )
         if recorded:
             a.record(recorded, about)
@@ -82,8 +86,8 @@ def queue_check(what: str, *, actor, form: str, params: dict | None = None, reco
 
 def request_cancel(run: Run, *, actor, reason: str = "") -> None:
     """Ask a run to end; its next turn obeys. Raises Denied, and RunError when it is over, was asked before, or
-    cannot be cancelled."""
-    if not may(actor, "run.cancel", run):
+    cannot be cancelled. The system (a command on the console's own machine) may."""
+    if actor is not None and not may(actor, "run.cancel", run):
         raise Denied("run.cancel")
     if run.no_cancel:
         raise RunError(run.no_cancel)

@@ -43,6 +43,16 @@ KINDS: dict[str, KindWords] = {
         "The cluster itself answers GET /_snapshot with the repositories it has. Register it again: what is there by "
         "then is found and adopted.",
     ),
+    "archive": KindWords(
+        "Archive",
+        "file-zip",
+        "What was written of the archive is removed. The files and Redis servers that are read stay as they are, and "
+        "earlier archives too.",
+        "Look whether the location has a file of this name, and verify it. Until then count on neither outcome.",
+        undone="No archive was left behind",
+        rest="What had been written of it was removed. Earlier archives are not touched.",
+    ),
+    "verify_archive": KindWords("Verify archive", "shield-check", "A verification changes nothing."),
     "verify_repository": KindWords(
         "Verify repository", "shield-check", "A verification changes nothing; the repository stays as it is."
     ),

@@ -64,6 +64,7 @@ STATES: dict[str, State] = {
     "missing": State("fail", FAIL, "Missing"),
     "found": State("idle", "eye", "Found"),
     "damaged": State("fail", FAIL, "Damaged"),
+    "finished": State("idle", IDLE, "Not read back"),
     "registered": State("ok", OK, "Registered"),
     # clusters and their credentials
     "green": State("ok", OK, "Green"),

@@ -34,7 +34,10 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         Entry("Dashboard", "dashboard:home", "layout-dashboard", key="d"),
         Entry("Runs", "runs:list", "activity", key="r"),
     ),
-    "Protect": (Entry("Snapshots", "snapshots:list", "database-export", key="s"),),
+    "Protect": (
+        Entry("Snapshots", "snapshots:list", "database-export", key="s"),
+        Entry("File and Redis archives", "archives:list", "file-zip", key="a"),
+    ),
     "Connect": (
         Entry("Clusters", "clusters:list", "database"),
         Entry("Repositories", "repositories:list", "server-2"),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from backups.accounts import sessions, sign_in
+from backups.archives import steps as archives
 from backups.audit import checkpoints, watch
 from backups.repositories import steps as repositories
 from backups.runs import Kind, Step
@@ -20,6 +21,8 @@ KINDS: dict[str, Kind] = {
         repositories.REGISTER,
         repositories.VERIFY,
         snapshots.SNAPSHOT,
+        archives.ARCHIVE,
+        archives.VERIFY,
         Kind(CHECK, "Check", (Step("Look", look),)),
     )
 }

@@ -20,6 +20,11 @@ MATRIX = {
     "repository.verify": "-   yes -   -   yes",
     "profile.manage": "-   -   -   -   yes",
     "snapshot.start": "-   yes -   -   yes",
+    "archive.start": "-   yes -   -   yes",
+    "archive.look": "-   yes yes yes yes",
+    "archive.verify": "-   yes -   -   yes",
+    "archive.download": "-   yes -   -   yes",
+    "location.manage": "-   -   -   -   yes",
     "run.cancel": "-   yes -   -   yes",
 }
 CHANGES = set(MATRIX) - {
@@ -29,6 +34,7 @@ CHANGES = set(MATRIX) - {
     "entry.read_all",
     "entry.export",
     "person.read",
+    "archive.look",
 }
 
 

@@ -14,6 +14,14 @@ from django.urls import URLPattern, get_resolver, reverse
 from django.utils import timezone
 
 from backups.access.gate import STEPPED_UP_AT
+from backups.archives.models import (
+    Archive,
+    ArchiveLocation,
+    ArchiveProfile,
+    ArchiveRecipient,
+    ArchiveState,
+    RedisServer,
+)
 from backups.audit import act
 from backups.audit.models import AuditEntry
 from backups.clusters.models import Cluster, ClusterState
@@ -54,6 +62,19 @@ repositories:register          | in   no   no   no   no   ok   | in   no   no   
 repositories:check             | in   not  not  not  not  not  | in   no   no   no   no   ok
 repositories:detail            | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 repositories:verify            | in   not  not  not  not  not  | in   no   go   no   no   go
+archives:list                  | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+archives:start                 | in   no   go   no   no   go   | in   no   bad  no   no   bad
+archives:detail                | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+archives:live                  | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+archives:verify                | in   not  not  not  not  not  | in   no   go   no   no   go
+archives:profiles              | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+archives:profile               | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+archives:locations             | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+archives:location              | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+archives:redis_servers         | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+archives:redis                 | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+archives:recipients            | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+archives:recipient             | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 runs:list                      | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 runs:detail                    | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 runs:live                      | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
@@ -106,6 +127,15 @@ def things(cast) -> dict[str, int]:
     snapshot = Snapshot.objects.create(
         repository=repository, profile=profile, run=run, name="s-1", state=SnapshotState.RUNNING
     )
+    location = ArchiveLocation.objects.create(name="local", host="node-01", path="/srv/archives")
+    archive_profile = ArchiveProfile.objects.create(
+        name="files", location=location, sources=[{"name": "models", "path": "/opt/models"}]
+    )
+    server = RedisServer.objects.create(name="state", host="node-01", address="127.0.0.1:6379")
+    recipient = ArchiveRecipient.objects.create(name="Recovery safe", key="age1")
+    archive = Archive.objects.create(
+        location=location, profile=archive_profile, name="a.tar.gz", codec="gz", state=ArchiveState.VERIFIED
+    )
     with act(cast["operator"]) as a:
         a.record("run.cancel_requested", run)
     return {
@@ -114,6 +144,11 @@ def things(cast) -> dict[str, int]:
         "repositories:": repository.pk,
         "runs:": run.pk,
         "runs:check": check.pk,
+        "archives:": archive.pk,
+        "archives:profile": archive_profile.pk,
+        "archives:location": location.pk,
+        "archives:redis": server.pk,
+        "archives:recipient": recipient.pk,
         "snapshots:": snapshot.pk,
         "snapshots:profile": profile.pk,
         "evidence:": AuditEntry.objects.get().pk,

@@ -7,7 +7,7 @@ from backups.runs.models import Run, RunState
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.web.urls")]
 
-EVERYBODY = ["Dashboard", "Runs", "Snapshots", "Clusters", "Repositories"]
+EVERYBODY = ["Dashboard", "Runs", "Snapshots", "File and Redis archives", "Clusters", "Repositories"]
 
 
 def sections(html: str) -> list[str]:

@@ -1,0 +1,181 @@
+"""Writes one archive: the long turn between "the sources are there" and "the file has its name"."""
+
+import errno
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from django.conf import settings
+
+from backups import clock
+from backups.gateways.redis.errors import RedisError
+from backups.runs import Turn
+from backups.runs.models import Level
+from backups.templatetags.formats import count_of
+
+from . import cybersift_restore as reader
+from . import reading
+from .format.errors import ArchiveError, Cancelled, TargetExists, WriteFailed
+from .format.partials import remove_partials
+from .format.writer import About, ArchiveWriter
+from .models import Archive, ArchiveRun, RedisServer
+from .redis_access import Copy, access_of
+from .sources import Source
+
+LOGGED = 100
+"""So many entries that are missing get a line in the log of the run; the archive names all of them."""
+TOLD_EVERY = 0.5
+"""Seconds between two looks of the page at how far it is; counting is done far more often."""
+
+
+class NotMade(Exception):
+    """No archive came of it, and nothing is left behind. ``mend`` is a link for those who may mend it."""
+
+    def __init__(self, message: str, detail: str = "", *, cancelled: bool = False, mend: dict | None = None):
+        super().__init__(message)
+        self.message, self.detail, self.cancelled, self.mend = message, detail, cancelled, mend
+
+
+@dataclass
+class Made:
+    """``columns`` are those of Archive, ``read`` those of ArchiveRun; ``lines`` go into the log. ``unreadable``
+    counts what was asked for and may not be read."""
+
+    columns: dict
+    read: dict
+    unreadable: int = 0
+    lines: list[tuple[str, str]] = field(default_factory=list)
+
+
+def sources_of(archive: Archive) -> list[Source]:
+    """The folders of a run, without the archives themselves and the console's keys."""
+    apart = (str(archive.path.parent), str(settings.KEYS_DIR))
+    return [Source.of(facts).without(apart) for facts in archive.made_by.sources["folders"]]
+
+
+def servers_of(archive: Archive) -> list[RedisServer]:
+    """The Redis servers of a run. Raises NotMade for one that was removed since."""
+    wanted = archive.made_by.sources["redis"]
+    found = {server.pk: server for server in RedisServer.objects.filter(pk__in=wanted)}
+    if len(found) < len(wanted):
+        raise NotMade("A Redis server of this profile was removed since the run was asked for. Start again.")
+    return [found[pk] for pk in wanted]
+
+
+def make(turn: Turn, archive: Archive) -> Made:
+    """Write it, or adopt what an attempt of this run that was killed has finished. Raises NotMade."""
+    began, notes = time.monotonic(), []
+    if turn.run.fence > 1 and os.path.lexists(archive.path):
+        turn.log("There is a file of this name: an earlier attempt may have finished it.")
+    else:
+        remove_partials(archive.path.parent)
+        notes = _write(turn, archive)
+    try:
+        with reading.opened(archive) as found:
+            facts = reading.facts_of(found)
+    except reader.ArchiveError as error:
+        raise NotMade(
+            f"There is a file {archive.path} that cannot be read. It is left as it is.", str(error)
+        ) from error
+    if facts.columns["backup_id"] != str(archive.made_by.backup_id):
+        raise NotMade(f"There is a file {archive.path} that this run did not make. It is left as it is.")
+    return _made(archive, facts, notes, time.monotonic() - began)
+
+
+def _write(turn: Turn, archive: Archive) -> list[str]:
+    """The file, under its name and on the disk. Returns what should be said of it."""
+    made_by = archive.made_by
+    try:
+        with ArchiveWriter(
+            archive.path,
+            _about(archive),
+            codec_name=made_by.codec,
+            jobs=settings.ARCHIVE_JOBS,
+            progress=Telling(turn),
+            cancelled=lambda: turn.cancel_requested,
+        ) as writer:
+            notes = _fill(writer, archive)
+            writer.finish()
+    except Cancelled as error:
+        raise NotMade("Cancelled.", cancelled=True) from error
+    except TargetExists as error:
+        raise NotMade(f"There is a file {error.path} already. It is left as it is; no archive was made.") from error
+    except WriteFailed as error:
+        raise NotMade(_why_not_written(error), str(error)) from error
+    except ArchiveError as error:
+        raise NotMade(
+            f"No archive was made: {error}. Start again; look at the worker's log if it comes again."
+        ) from error
+    except RedisError as error:
+        raise NotMade(f"The data of Redis could not be read. {error.message}", error.detail) from error
+    return notes
+
+
+def _about(archive: Archive) -> About:
+    made_by = archive.made_by
+    folders = [{"name": each["name"], "kind": "files", "path": each["path"]} for each in made_by.sources["folders"]]
+    servers = [{"name": each.name, "kind": "redis", "address": each.address} for each in servers_of(archive)]
+    return About(settings.VERSION, [*folders, *servers], host=archive.host, backup_id=str(made_by.backup_id))
+
+
+def _fill(writer: ArchiveWriter, archive: Archive) -> list[str]:
+    notes = []
+    for source in sources_of(archive):
+        writer.add_tree(
+            source.name,
+            Path(source.path),
+            include=source.include,
+            exclude=source.exclude,
+            one_file_system=source.one_file_system,
+        )
+    for server in servers_of(archive):
+        copy = Copy(server, access_of(server))
+        writer.add_redis(server.name, copy.pieces(), copy.describe)
+        notes += [f"{server}: {note}" for note in copy.notes]
+    return notes
+
+
+def _made(archive: Archive, facts: "reading.Facts", notes: list[str], seconds: float) -> Made:
+    errors, columns = facts.errors, facts.columns
+    read = {name: columns[name] for name in ("files", "bytes", "changed", "skipped")}
+    read |= {"errors": errors[: ArchiveRun.MOST_ERRORS], "seconds": round(seconds, 1)}
+    made = Made(columns, read, unreadable=sum(_is_unreadable(error) for error in errors))
+    made.lines = [(Level.WARNING, note) for note in notes]
+    made.lines += [(Level.WARNING, f"Not in the archive: {each['path']} ({each['why']})") for each in errors[:LOGGED]]
+    if len(errors) > LOGGED:
+        made.lines.append((Level.WARNING, f"And {count_of(len(errors) - LOGGED, 'more entry', 'more entries')}."))
+    if columns["changed"]:
+        text = f"{count_of(columns['changed'], 'file')} changed twice while being read: marked in the manifest."
+        made.lines.append((Level.WARNING, text))
+    return made
+
+
+def _is_unreadable(error: dict) -> bool:
+    """Asked for, there, and not to be had: sockets and files that vanished are no loss."""
+    return error.get("errno") not in (None, errno.ENOENT, errno.ELOOP, errno.ENOTDIR)
+
+
+def _why_not_written(error: WriteFailed) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            "The disk of the location is full. What had been written was removed. Remove old archives, or make room."
+        )
+    return f"{error}. What had been written was removed."
+
+
+class Telling:
+    """Writes down how far it is, now and then; called with every piece."""
+
+    def __init__(self, turn: Turn):
+        self.turn, self.next = turn, 0.0
+        memory = turn.memory
+        self.total = {"bytes_total": memory.get("bytes_total"), "files_total": memory.get("files_total")}
+        self.since = clock.now().isoformat()
+
+    def __call__(self, count: int, files: int) -> None:
+        now = time.monotonic()
+        if now >= self.next:
+            self.next = now + TOLD_EVERY
+            done = {"bytes_done": count, "files_done": files, "since": self.since, "at": clock.now().isoformat()}
+            self.turn.progress = self.total | done

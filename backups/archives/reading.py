@@ -1,0 +1,179 @@
+"""Opens archives as the console does, and says what they are worth."""
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from django.conf import settings
+from django.utils import timezone
+
+from backups import clock
+from backups.runs import Turn
+from backups.templatetags.formats import count_of, size
+
+from . import cybersift_restore as reader
+from .format.errors import Cancelled
+from .models import Archive, ArchiveState
+
+MOST_DAMAGE = 1_000
+"""So many damaged members of an archive are kept by name."""
+
+
+class NoKey(Exception):
+    """The archive is encrypted, and this host holds public keys only."""
+
+
+@dataclass
+class Facts:
+    """What an archive says of itself: ``columns`` of Archive, and the manifest's errors."""
+
+    columns: dict
+    errors: list[dict] = field(default_factory=list)
+
+
+@contextmanager
+def opened(archive: Archive) -> Iterator["reader.Archive | reader.Foreign"]:
+    """The archive for as long as the context lasts. Raises the reader's errors, and NoKey."""
+    if archive.encrypted:
+        raise NoKey
+    with reader.open_archive(str(archive.path)) as found:
+        yield found
+
+
+def facts_of(found: "reader.Archive | reader.Foreign") -> Facts:
+    """Of ours by the manifest, without reading the data; of a foreign tar nothing is known but its size."""
+    facts = os.fstat(found.source.file.fileno())
+    columns = {"size": facts.st_size, "mtime_ns": facts.st_mtime_ns, "foreign": not found.has_checksums}
+    if not found.has_checksums:
+        made_at = datetime.fromtimestamp(facts.st_mtime, UTC)
+        return Facts(columns | {"made_at": made_at, "backup_id": "", "manifest_sha256": ""})
+    manifest = found.manifest
+    head, counts = manifest.head, manifest.head["counts"]
+    columns |= {
+        "backup_id": head["backup_id"],
+        "host": head["host"],
+        "made_at": datetime.fromisoformat(head["created"]),
+        "manifest_sha256": found.footer.sha256.hex(),
+        "redis": [_redis_facts(each) for each in manifest.redis],
+        "keys": sum(sum(each["keys"].values()) for each in manifest.redis),
+    }
+    columns |= {name: counts[name] for name in ("files", "bytes", "changed", "skipped")}
+    return Facts(columns, manifest.errors)
+
+
+def _redis_facts(entry: dict) -> dict:
+    names = ("name", "size", "keys", "expires", "rdb_version", "server", "mode", "consistent")
+    return {name: entry.get(name) for name in names}
+
+
+@dataclass
+class Checked:
+    """What a reading found. ``sampled`` is how much of the data was read, 1 for all of it."""
+
+    good: bool
+    sentence: str
+    message: str = ""
+    problems: list[str] = field(default_factory=list)
+    damage: list[tuple[str, str]] = field(default_factory=list)
+    foreign: bool = False
+    structure: bool = True
+    sampled: float = 1.0
+    cancelled: bool = False
+    missing: bool = False
+    sha256: str = ""
+
+    def columns(self) -> dict:
+        """What the archive's row says from now on."""
+        now = timezone.now()
+        columns = {"structure_at": now, "structure_good": self.structure, "damage": self.damage[:MOST_DAMAGE]}
+        columns |= {"sha256": self.sha256} if self.sha256 else {}
+        if self.missing:
+            return {"state": ArchiveState.MISSING, "structure_good": False, "damage": []}
+        if not self.good:
+            return columns | {"state": ArchiveState.DAMAGED, "checksums_at": now, "checksums_good": False}
+        if self.foreign:
+            return columns | {"state": ArchiveState.FOUND}
+        if self.sampled < 1:
+            return columns | {"state": ArchiveState.FINISHED}
+        return columns | {"state": ArchiveState.VERIFIED, "checksums_at": now, "checksums_good": True}
+
+
+def check(turn: Turn, archive: Archive, *, sample: bool = False) -> Checked:
+    """Read the archive and hold everything against its checksums. Never raises for what is wrong with the file."""
+    whole = Digest(archive)
+    try:
+        with opened(archive) as found:
+            verified = reader.verify(found, settings.ARCHIVE_JOBS, Telling(turn, found))
+            foreign = not found.has_checksums
+        sha256 = whole.hex()
+    except Cancelled:
+        return Checked(False, "Cancelled.", cancelled=True)
+    except reader.Unavailable as error:
+        gone = not os.path.lexists(archive.path)
+        text = f"There is no file {archive.path} any more." if gone else str(error)
+        return Checked(False, text, text, structure=False, missing=gone)
+    except reader.ArchiveError as error:
+        text = f"The archive is damaged: {error}. Do not count on it; make another one."
+        return Checked(False, text, text, [str(error)], structure=False)
+    finally:
+        whole.stop()
+    if verified.damaged:
+        return _damaged(verified)
+    read = f"{count_of(verified.members, 'entry', 'entries')}, {size(verified.bytes)}"
+    if foreign:
+        return Checked(True, f"Every entry can be read: {read}. It has no checksums.", foreign=True, sha256=sha256)
+    return Checked(True, f"Read back and good: {read}.", sha256=sha256)
+
+
+def _damaged(verified: "reader.Verified") -> Checked:
+    first = verified.damaged[0]
+    more = f" and {len(verified.damaged) - 1} more" if len(verified.damaged) > 1 else ""
+    text = f"The archive is damaged: {first[0]}{more}. What is not named can still be taken out of it."
+    problems = [f"{path}: {why}" for path, why in verified.damaged[:MOST_DAMAGE]]
+    return Checked(False, text, text, problems, verified.damaged[:MOST_DAMAGE])
+
+
+class Telling:
+    """Writes down how far the reading is, and ends it when the run was cancelled."""
+
+    def __init__(self, turn: Turn, found: "reader.Archive | reader.Foreign"):
+        self.turn, self.done = turn, 0
+        total = found.manifest.head["counts"]["bytes"] if found.has_checksums else None
+        self.facts = {"bytes_total": total, "since": clock.now().isoformat()}
+
+    def __call__(self, count: int) -> None:
+        if self.turn.cancel_requested:
+            raise Cancelled("cancelled")
+        self.done += count
+        self.turn.progress = self.facts | {"bytes_done": self.done, "at": clock.now().isoformat()}
+
+
+class Digest:
+    """The SHA-256 of the whole file, taken in a thread beside its reading: what ``sha256sum`` says of it."""
+
+    def __init__(self, archive: Archive):
+        self._path, self._digest, self._over = archive.path, hashlib.sha256(), threading.Event()
+        self._error: OSError | None = None
+        self._thread = threading.Thread(target=self._read, name="digest", daemon=True)
+        self._thread.start()
+
+    def hex(self) -> str:
+        """When all of it has been read; empty when it could not be."""
+        self._thread.join()
+        return "" if self._error or self._over.is_set() else self._digest.hexdigest()
+
+    def stop(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _read(self) -> None:
+        try:
+            with self._path.open("rb", buffering=0) as file:
+                while not self._over.is_set() and (piece := file.read(4 << 20)):
+                    self._digest.update(piece)
+        except OSError as error:
+            self._error = error

@@ -1,0 +1,203 @@
+"""Verbs on archives: make one, verify one, and what runs write down of them."""
+
+import uuid
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from backups.access import Denied, may
+from backups.audit import act
+from backups.audit.acts import Act
+from backups.clusters import leases
+from backups.runs import RunError, queue_run
+from backups.runs.models import ACTIVE, Run
+
+from . import names
+from .models import HOLDS_NAME, Archive, ArchiveLocation, ArchiveProfile, ArchiveRun, ArchiveState
+
+KIND, VERIFY = "archive", "verify_archive"
+
+
+class ArchiveRefused(Exception):
+    """What was asked for cannot be done; the message is for the person who asked, ``field`` names the part of the
+    form that it is about."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class AlreadySent(ArchiveRefused):
+    """This form was sent before; ``run`` is what came of it."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__("This form was already sent. The archive was started once.")
+        self.run = run
+
+
+def queue_archive(
+    *, actor, profile: ArchiveProfile, seen: str = "", name: str = "", reason: str = "", form_key: str = ""
+) -> Run:
+    """Fix the name of an archive of this profile in a row, and queue the run that makes it.
+
+    ``name`` is without its ending; empty: what the profile's template gives now. ``seen`` is the digest of the
+    profile that the person was shown. Raises ArchiveRefused and Denied.
+    """
+    if seen and seen != profile.digest:
+        raise ArchiveRefused("This profile was changed since the form was opened. Look at it again, then start.")
+    stem = _checked(name) if name else free_name(profile, timezone.now())
+    file = names.with_ending(stem, profile.codec, encrypted=profile.recipients.exists())
+    where = {"location": profile.location}
+    return _queue(actor, profile, file, where, profile.location.host, reason=reason, form_key=form_key)
+
+
+def queue_archive_at(*, actor, profile: ArchiveProfile, path: Path, reason: str = "") -> Run:
+    """The same for one file by its whole path, on this host: for the command line. In the directory of a location it
+    lies there; elsewhere it is listed as "not kept here". The ending has to be that of the profile."""
+    host = settings.WORKER_HOST
+    if profile.host != host:
+        raise ArchiveRefused(f"Profile {profile} reads the files of {profile.host}. Run the command there.")
+    encrypted = profile.recipients.exists()
+    if not path.name.endswith(names.with_ending("", profile.codec, encrypted=encrypted)):
+        ending = names.with_ending("", profile.codec, encrypted=encrypted)
+        raise ArchiveRefused(f"Archives of profile {profile} end in {ending}. Give a path with that ending.")
+    _checked(names.stem_of(path.name))
+    location = ArchiveLocation.objects.filter(host=host, path=str(path.parent)).first()
+    where = {"location": location} if location else {"location": None, "outside": str(path.parent)}
+    return _queue(actor, profile, path.name, where, host, reason=reason)
+
+
+def queue_verify(archive: Archive, *, actor, reason: str = "") -> Run:
+    """Queue a run that reads the whole archive. Raises ArchiveRefused and Denied."""
+    _refuse_others(actor, "archive.verify")
+    if not archive.is_there:
+        raise ArchiveRefused(f"{archive} is not there: it cannot be verified.")
+    if goes_on(archive):
+        raise ArchiveRefused(f"{archive} is being verified already.")
+    return queue_run(
+        VERIFY,
+        actor=actor,
+        subject=f"verify archive {archive}",
+        subject_url=archive.get_absolute_url(),
+        params={"archive": archive.pk},
+        reason=reason,
+        host=archive.kept_on,
+    )
+
+
+def goes_on(archive: Archive) -> bool:
+    """Whether a run verifies it, or is about to."""
+    return Run.objects.filter(kind=VERIFY, params__archive=archive.pk, state__in=ACTIVE).exists()
+
+
+def free_name(profile: ArchiveProfile, now: datetime) -> str:
+    """The name, without its ending, that the profile gives now; the second one of a minute gets ``-2``. Raises
+    ArchiveRefused."""
+    try:
+        stem = names.expand(profile.name_template, profile.host, now)
+    except names.BadName as error:
+        raise ArchiveRefused(str(error), "name_template") from error
+    return names.free(stem, _taken(profile.location))
+
+
+def set_state(archive: Archive, state: str, message: str = "", **columns) -> None:
+    """Move an archive's row; only from within a run's commit, whose fence has been checked."""
+    if archive.location_id:
+        leases.soon(ArchiveLocation.objects.filter(pk=archive.location_id))
+    Archive.objects.filter(pk=archive.pk).update(state=state, message=message, **columns)
+
+
+def record_made(a: Act, archive: Archive, columns: dict, read: dict) -> None:
+    """It is on the disk: what the file is (``columns`` of Archive) and what was read (those of ArchiveRun)."""
+    ArchiveRun.objects.filter(pk=archive.made_by_id).update(**read)
+    set_state(archive, ArchiveState.FINISHED, finished_at=timezone.now(), **columns)
+    a.record("archive.made", archive, change={"size": columns["size"]}, run=archive.made_by.run_id)
+
+
+def record_verified(a: Act, archive: Archive, run: Run, columns: dict, message: str = "") -> None:
+    """It was read: what was found (``columns`` of Archive, its state among them). The file key is not needed any
+    more."""
+    ArchiveRun.objects.filter(pk=archive.made_by_id).update(sealed_key="")
+    set_state(archive, columns.pop("state"), message, **columns)
+    good = columns["structure_good"] and columns["checksums_good"] is not False
+    action = "archive.verified" if good else "archive.damaged"
+    a.record(action, archive, change={"damage": columns["damage"]} if columns.get("damage") else {}, run=run.pk)
+
+
+def give_up(run: Run) -> None:
+    """The engine gave the run up: whether the file exists is not known until its location is looked at again."""
+    made_by = ArchiveRun.objects.filter(run=run)
+    made_by.update(sealed_key="")
+    for archive in Archive.objects.filter(made_by__in=made_by, state=ArchiveState.WANTED):
+        set_state(archive, ArchiveState.UNKNOWN, "The run was given up. Look into the location for this name.")
+
+
+def _queue(actor, profile, file: str, where: dict, host: str, *, reason: str, form_key: str = "") -> Run:
+    _refuse_others(actor, "archive.start")
+    if not profile.sources and not profile.redis.exists():
+        raise ArchiveRefused(f"Profile {profile} names no folder and no Redis. There is nothing to archive.")
+    with act(actor, reason=reason):
+        try:
+            run = queue_run(
+                KIND,
+                actor=actor,
+                subject=f"archive {file}",
+                params={"profile": {"name": profile.name, "url": profile.get_absolute_url()}},
+                key=f"{KIND}:{form_key}" if form_key else "",
+                reason=reason,
+                host=host,
+            )
+        except RunError as error:
+            raise AlreadySent(Run.objects.get(key=f"{KIND}:{form_key}")) from error
+        archive = _take_name(profile, file, _frozen(profile, run), **where)
+        run.subject_url = archive.get_absolute_url()
+        run.save(update_fields=["subject_url"])
+    return run
+
+
+def _frozen(profile: ArchiveProfile, run: Run) -> ArchiveRun:
+    """What the profile says now: a change from here on counts for the next run."""
+    return ArchiveRun.objects.create(
+        run=run,
+        profile=profile,
+        backup_id=uuid.uuid4(),
+        sources={"folders": profile.sources, "redis": sorted(profile.redis.values_list("pk", flat=True))},
+        recipients=[{"name": each.name, "key": each.key} for each in profile.recipients.all()],
+        codec=profile.codec,
+        unreadable=profile.unreadable,
+        read_back=profile.read_back,
+        keep_index=profile.keep_index,
+    )
+
+
+def _take_name(profile: ArchiveProfile, file: str, made_by: ArchiveRun, **where) -> Archive:
+    facts = {"codec": made_by.codec, "encrypted": bool(made_by.recipients), "backup_id": str(made_by.backup_id)}
+    try:
+        with transaction.atomic():
+            return Archive.objects.create(
+                name=file, profile=profile, made_by=made_by, host=profile.host, **where, **facts
+            )
+    except IntegrityError as error:
+        free = names.free(names.stem_of(file), _taken(profile.location))
+        raise ArchiveRefused(f"{file} is taken in {profile.location}. Free is: {free}.", "name") from error
+
+
+def _taken(location: ArchiveLocation) -> set[str]:
+    rows = Archive.objects.filter(location=location, state__in=HOLDS_NAME)
+    return {names.stem_of(name) for name in rows.values_list("name", flat=True)}
+
+
+def _checked(stem: str) -> str:
+    try:
+        return names.check(stem)
+    except names.BadName as error:
+        raise ArchiveRefused(str(error), "name") from error
+
+
+def _refuse_others(actor, what: str) -> None:
+    """The system (a command on the console's own machine) may; a person needs the right."""
+    if actor is not None and not may(actor, what):
+        raise Denied(what)

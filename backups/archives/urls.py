@@ -1,0 +1,21 @@
+from django.urls import path
+
+from . import location_views, profile_views, recipient_views, redis_views, views
+
+app_name = "archives"
+
+urlpatterns = [
+    path("", views.archive_list, name="list"),
+    path("start/", views.start, name="start"),
+    path("<int:pk>/", views.detail, name="detail"),
+    path("<int:pk>/live/", views.live, name="live"),
+    path("<int:pk>/verify/", views.verify, name="verify"),
+    path("profiles/", profile_views.profiles, name="profiles"),
+    path("profiles/<int:pk>/", profile_views.profile, name="profile"),
+    path("locations/", location_views.locations, name="locations"),
+    path("locations/<int:pk>/", location_views.location, name="location"),
+    path("redis/", redis_views.servers, name="redis_servers"),
+    path("redis/<int:pk>/", redis_views.server, name="redis"),
+    path("recipients/", recipient_views.recipients, name="recipients"),
+    path("recipients/<int:pk>/", recipient_views.recipient, name="recipient"),
+]
