@@ -38,7 +38,7 @@ def sealed(plain: bytes, *identities: Identity, piece: int = 100_000) -> bytes:
     seal, out = Seal([identity.recipient for identity in identities]), io.BytesIO()
     out.write(seal.begin())
     for at in range(0, len(plain), piece):
-        out.writelines(seal.add(plain[at : at + piece]))
+        out.write(seal.add(plain[at : at + piece]))
     out.write(seal.end())
     return out.getvalue()
 
@@ -67,6 +67,6 @@ class RecordingCipher:
     def __init__(self, key: bytes, uses: dict):
         self._key, self._cipher, self._uses = key, ChaCha20Poly1305(key), uses
 
-    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
+    def encrypt_into(self, nonce: bytes, data: bytes, associated_data: bytes | None, buf: memoryview) -> int:
         self._uses[self._key, bytes(nonce)].append(hashlib.sha256(data).digest())
-        return self._cipher.encrypt(nonce, data, associated_data)
+        return self._cipher.encrypt_into(nonce, data, associated_data, buf)

@@ -35,7 +35,7 @@ def test_in_whatever_pieces_it_comes(tmp_path, sizes):
     seal = Seal([ME.recipient], recorder)
     out, at = [seal.begin()], 0
     for size in sizes:
-        out += seal.add(data[at : at + size])
+        out.append(seal.add(data[at : at + size]))
         at += size
     out.append(seal.end())
     path = tmp_path / "file.age"

@@ -25,7 +25,7 @@ def new_words() -> str:
 def probe(recipient: Recipient, words: str) -> bytes:
     """A small age file for this recipient alone; its text is ``words`` and the end of a line."""
     seal = Seal([recipient])
-    return b"".join([seal.begin(), *seal.add(words.encode() + b"\n"), seal.end()])
+    return seal.begin() + seal.add(words.encode() + b"\n") + seal.end()
 
 
 def same_words(typed: str, words: str) -> bool:

@@ -6,6 +6,7 @@ thread; SHA-256 and writing in another.
 """
 
 import hashlib
+import queue
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -15,7 +16,11 @@ from ..output import Output
 from .beside import Beside
 from .held import Held
 from .keys import Recipient
-from .stream import MakeCipher, Seal
+from .stream import MakeCipher, Seal, room_for
+
+PIECE = 1 << 20
+"""Plain bytes that are sealed, hashed and written at a time: they stay in the cache meanwhile, and the few
+buffers for them are used again and again."""
 
 
 class SealedOutput(Output):
@@ -28,9 +33,11 @@ class SealedOutput(Output):
         self._held: Held | None = None
         self._held_at, self._written, self._digest = 0, 0, hashlib.sha256()
         self._threads: tuple[Beside, ...] = ()
+        self._rooms: queue.SimpleQueue[memoryview] = queue.SimpleQueue()
         super().__init__(path)
+        with self._writing():
+            self._put_bytes(self._seal.begin())
         self._threads = self._sealer, self._disk = Beside(self._add), Beside(self._put)
-        self._disk.give(self._seal.begin())
 
     @property
     def size(self) -> int:
@@ -74,8 +81,8 @@ class SealedOutput(Output):
         self.settle()
         with self._writing():
             self._sealer.drain()
-            self._disk.give(self._seal.end())
             self._disk.drain()
+            self._put_bytes(self._seal.end())
         self.sha256 = self._digest.hexdigest()
         super().finish()
 
@@ -92,10 +99,26 @@ class SealedOutput(Output):
 
     def _add(self, parts: Iterable[bytes]) -> None:
         for part in parts:
-            if chunks := self._seal.add(part):
-                self._disk.give(b"".join(chunks))
+            view = memoryview(part)
+            for at in range(0, len(view), PIECE):
+                self._add_piece(view[at : at + PIECE])
 
-    def _put(self, sealed: bytes) -> None:
+    def _add_piece(self, piece: memoryview) -> None:
+        try:
+            room = self._rooms.get_nowait()
+        except queue.Empty:
+            room = memoryview(bytearray(room_for(PIECE)))
+        if used := self._seal.add_into(piece, room):
+            self._disk.give((room, used))
+        else:
+            self._rooms.put(room)
+
+    def _put(self, sealed: tuple[memoryview, int]) -> None:
+        room, used = sealed
+        self._put_bytes(room[:used])
+        self._rooms.put(room)
+
+    def _put_bytes(self, sealed: bytes | memoryview) -> None:
         self._digest.update(sealed)
         self._write_at(sealed, self._written)
         self._written += len(sealed)

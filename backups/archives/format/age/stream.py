@@ -14,7 +14,7 @@ SEALED = CHUNK + TAG
 
 
 class Cipher(Protocol):
-    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes: ...
+    def encrypt_into(self, nonce: bytes, data: bytes, associated_data: bytes | None, buf: memoryview) -> int: ...
 
 
 MakeCipher = Callable[[bytes], Cipher]
@@ -23,6 +23,11 @@ MakeCipher = Callable[[bytes], Cipher]
 
 def nonce(number: int, *, last: bool) -> bytes:
     return number.to_bytes(11, "big") + bytes([last])
+
+
+def room_for(count: int) -> int:
+    """The most that comes out at once when ``count`` plain bytes are added, in bytes."""
+    return (count // CHUNK + 1) * SEALED
 
 
 def payload_key(file_key: bytes, salt: bytes) -> bytes:
@@ -45,26 +50,32 @@ class Seal:
     def begin(self) -> bytes:
         return self._header + self._salt
 
-    def add(self, data: bytes | memoryview) -> list[bytes]:
+    def add(self, data: bytes | memoryview) -> bytes:
         """The chunks that are whole now. One is kept back while nothing comes after it: it may be the last."""
-        data, at, out = memoryview(data), 0, []
+        room = memoryview(bytearray(room_for(len(data))))
+        return bytes(room[: self.add_into(data, room)])
+
+    def add_into(self, data: bytes | memoryview, room: memoryview) -> int:
+        """The same into ``room``, of which there is ``room_for(len(data))``; returns how much was used."""
+        data, at, used = memoryview(data), 0, 0
         if self._rest:
             at = min(CHUNK - len(self._rest), len(data))
             self._rest += data[:at]
             if at == len(data):
-                return out
-            out.append(self._sealed(self._rest))
+                return 0
+            used += self._put(self._rest, room)
             self._rest = bytearray()
         while len(data) - at > CHUNK:
-            out.append(self._sealed(data[at : at + CHUNK]))
+            used += self._put(data[at : at + CHUNK], room[used:])
             at += CHUNK
         self._rest += data[at:]
-        return out
+        return used
 
     def end(self) -> bytes:
         """The last chunk, which is empty only where the whole file is."""
-        return self._sealed(self._rest, last=True)
+        room = memoryview(bytearray(SEALED))
+        return bytes(room[: self._put(self._rest, room, last=True)])
 
-    def _sealed(self, data: bytes | bytearray | memoryview, *, last: bool = False) -> bytes:
+    def _put(self, data: bytearray | memoryview, room: memoryview, *, last: bool = False) -> int:
         number, self._number = self._number, self._number + 1
-        return self._cipher.encrypt(nonce(number, last=last), data, None)
+        return self._cipher.encrypt_into(nonce(number, last=last), data, None, room[: len(data) + TAG])
