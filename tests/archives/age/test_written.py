@@ -6,11 +6,14 @@ import hashlib
 import itertools
 import os
 import random
+import tarfile
 from pathlib import Path
 
 import pytest
 
+from backups.archives import cybersift_restore as reader
 from backups.archives.format.age import held
+from backups.archives.format.age.opening import AgeFile, AgeSource
 from backups.archives.format.age.sealing import SealedOutput
 from backups.archives.format.errors import TargetExists, WriteFailed
 from backups.archives.format.writer import ArchiveWriter, RedisFacts, Written
@@ -19,7 +22,7 @@ from ..reading import ABOUT, Archive
 from ..restoring import run, verify
 from ..test_format_changes import PIECE, rewrite
 from ..test_format_faults import files_of_at_most, left_in
-from .making import Recorder, age_program, new_identity, opened, secret_text
+from .making import Recorder, age_program, new_identity, opened, sealed, secret_text
 
 ME = new_identity()
 FACTS = RedisFacts({"0": 1}, {}, 10, "7.0.15", "rdb", True, meta={"role": "master"})
@@ -62,7 +65,10 @@ def encrypted(place: Path, tree: Path, codec: str, *, redis=(), **options) -> tu
     assert left_in(place) == sorted([path.name, "plain"])
     archive = Archive(plain, codec)
     archive.check(codec)
-    verify(str(plain))
+    with path.open("rb") as file:
+        found = reader.verify(reader.opened(AgeSource(AgeFile(file, identities=[ME]))))
+    assert found.damaged == verify(str(plain)).damaged == []
+    assert found.members >= len(archive.files)
     return archive, written
 
 
@@ -237,6 +243,18 @@ def test_an_error_of_the_caller_leaves_nothing(place, tree, calls):
         written(place / "out.age", tree, progress=progress)
 
     assert left_in(place) == []
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_a_foreign_tar_that_is_encrypted_is_read(tmp_path, tree, mode):
+    with tarfile.open(tmp_path / "foreign", mode) as tar:
+        tar.add(tree, "tree")
+    path = tmp_path / "foreign.age"
+    path.write_bytes(sealed((tmp_path / "foreign").read_bytes(), ME))
+    with path.open("rb") as file:
+        found = reader.verify(reader.opened(AgeSource(AgeFile(file, identities=[ME]))))
+
+    assert (found.members, found.bytes) == (4, sum(each.stat().st_size for each in tree.iterdir()))
 
 
 def test_the_portable_reader_verifies_and_extracts_it(place, tree, tmp_path):

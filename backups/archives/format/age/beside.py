@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-MOST = 8
+MOST = 4
 """Items that wait; who gives more waits too."""
 
 

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from backups.archives.cybersift_restore import Damaged, Unavailable
+from backups.archives.cybersift_restore import Damaged, Source, Unavailable
 
 from . import header
 from .keys import Identity
@@ -117,6 +117,19 @@ class AgeFile(io.RawIOBase):
             parts.append(part)
             at, count = at + len(part), count - len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class AgeSource(Source):
+    """An encrypted archive for the reader: ``cybersift_restore.opened(AgeSource(AgeFile(file, …)))``."""
+
+    def __init__(self, plain: AgeFile):
+        self.file, self.size, self._plain = io.BufferedReader(plain, CHUNK), plain.size, plain
+
+    def read(self, at: int, count: int) -> bytes:
+        data = self._plain.read_at(at, count)
+        if len(data) < count:
+            raise Damaged(f"the archive ends at byte {self.size:,}, in the middle of something")
+        return data
 
 
 def _cut() -> Damaged:
