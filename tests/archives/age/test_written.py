@@ -180,6 +180,16 @@ def test_only_what_is_held_can_be_changed(place):
     assert opened(place / "out.age", ME) == b"123456ab90end"
 
 
+def test_memory_that_is_lent_may_be_used_again_at_once(place):
+    output, lent = SealedOutput(place / "out.age", [ME.recipient]), bytearray(3 << 20)
+    for letter in b"abcdefgh":
+        lent[:] = bytes([letter]) * len(lent)
+        output.write(memoryview(lent))
+    output.finish()
+
+    assert opened(place / "out.age", ME) == b"".join(bytes([letter]) * len(lent) for letter in b"abcdefgh")
+
+
 def test_what_waits_on_the_disk_is_not_plain(place, tree, monkeypatch):
     """``made`` keeps the file without a name that is otherwise gone when it has been read."""
     kept, make = [], held.tempfile.TemporaryFile

@@ -43,8 +43,10 @@ class SealedOutput(Output):
     def size(self) -> int:
         return self._written
 
-    def write(self, *parts: bytes) -> int:
+    def write(self, *parts: bytes | memoryview) -> int:
+        """What only lends its bytes, a memoryview, is copied: it is sealed later."""
         start = self.at
+        parts = tuple(part if isinstance(part, bytes) else bytes(part) for part in parts)
         with self._writing():
             if self._held is None:
                 self._sealer.give(parts)
