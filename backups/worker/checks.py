@@ -3,6 +3,7 @@
 A check never fails as a run: what it found, good or bad, is its result, and the form shows it.
 """
 
+from backups.archives import contents
 from backups.clusters import checks as clusters
 from backups.repositories import checks as repositories
 from backups.runs import Done, Turn
@@ -12,6 +13,7 @@ from backups.snapshots import checks as snapshots
 CHECKS = {
     "cluster": clusters.check_cluster,
     "location": repositories.check_location,
+    "contents": contents.check_contents,
     "patterns": snapshots.check_patterns,
 }
 

@@ -88,7 +88,8 @@ class ArchiveWriter:
     often, and ``cancelled()`` is asked between pieces. Not for several threads.
 
     With ``recipients`` the file is one of age, which only they can read; ``file_key`` opens it too, for whoever is to
-    read it back: keep it secret, and forget it then. ``make_cipher`` is for tests.
+    read it back: keep it secret, and forget it then. Who gives one (16 random bytes) can do so after a crash, too.
+    ``make_cipher`` is for tests.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class ArchiveWriter:
         progress: Callable[[int, int], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
         recipients: Sequence[Recipient] | None = None,
+        file_key: bytes | None = None,
         make_cipher: MakeCipher = ChaCha20Poly1305,
     ):
         self._about, self._codec_name, self._pure, self._jobs = about, codec_name, pure, jobs
@@ -109,7 +111,8 @@ class ArchiveWriter:
         self._sources: set[str] = set()
         # The archive may lie where nobody is to read the names in it.
         self._manifest = Manifest(Path(path).parent if recipients is None else tempfile.gettempdir())
-        self._output = Output(Path(path)) if recipients is None else SealedOutput(Path(path), recipients, make_cipher)
+        sealed = (recipients, make_cipher, file_key)
+        self._output = Output(Path(path)) if recipients is None else SealedOutput(Path(path), *sealed)
         self.file_key = self._output.file_key
         self._pipeline = Pipeline(self._output, self._codec, jobs, cancelled)
         try:

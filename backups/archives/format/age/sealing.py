@@ -27,8 +27,14 @@ class SealedOutput(Output):
     """``at`` is the length of the plain archive so far. ``size`` and ``sha256`` are of the file; the digest is there
     after ``finish``. ``make_cipher`` is for tests."""
 
-    def __init__(self, path: Path, recipients: Sequence[Recipient], make_cipher: MakeCipher = ChaCha20Poly1305):
-        self._seal = Seal(recipients, make_cipher)
+    def __init__(
+        self,
+        path: Path,
+        recipients: Sequence[Recipient],
+        make_cipher: MakeCipher = ChaCha20Poly1305,
+        file_key: bytes | None = None,
+    ):
+        self._seal = Seal(recipients, make_cipher, file_key)
         self.file_key = self._seal.file_key
         self._held: Held | None = None
         self._held_at, self._written, self._digest = 0, 0, hashlib.sha256()

@@ -38,11 +38,17 @@ class Seal:
     """Turns plain bytes, in order, into an age file: ``begin``, ``add`` as often as there is something, ``end``.
 
     Each nonce is used once, since a chunk is sealed when all of it has come, and its number is never used again.
-    ``file_key`` opens the file like an identity: keep it secret. ``make_cipher`` is for tests.
+    ``file_key`` opens the file like an identity: keep it secret. One that is given may have been used before, for the
+    salt is new. ``make_cipher`` is for tests.
     """
 
-    def __init__(self, recipients: Sequence[Recipient], make_cipher: MakeCipher = ChaCha20Poly1305):
-        self.file_key, self._salt = os.urandom(header.KEY), os.urandom(NONCE)
+    def __init__(
+        self,
+        recipients: Sequence[Recipient],
+        make_cipher: MakeCipher = ChaCha20Poly1305,
+        file_key: bytes | None = None,
+    ):
+        self.file_key, self._salt = file_key or os.urandom(header.KEY), os.urandom(NONCE)
         self._header = header.make(self.file_key, recipients)
         self._cipher = make_cipher(payload_key(self.file_key, self._salt))
         self._number, self._rest = 0, bytearray()
