@@ -27,7 +27,7 @@ import itertools
 import json
 import os
 import re
-import secrets
+import shlex
 import shutil
 import signal
 import stat
@@ -1340,8 +1340,20 @@ def walk_beneath(root: int, path: bytes) -> int:
 
 def rename(directory: int, old: str, new: str, flags: int) -> bool:
     """renameat2(2) within a directory. False where it cannot be had, and nothing was renamed."""
+    return rename_at(Spot(directory, old), Spot(directory, new), flags)
+
+
+class Spot(NamedTuple):
+    """A name in a directory of which there is a descriptor."""
+
+    directory: int
+    name: str
+
+
+def rename_at(old: Spot, new: Spot, flags: int) -> bool:
+    """renameat2(2), between directories too."""
     try:
-        c_call("renameat2", directory, os.fsencode(old), directory, os.fsencode(new), flags)
+        c_call("renameat2", old.directory, os.fsencode(old.name), new.directory, os.fsencode(new.name), flags)
     except OSError as error:
         if error.errno in NOT_HERE:
             return False
@@ -1529,10 +1541,15 @@ def _in_parent(root: int, path: bytes, do: Callable[..., None]) -> None:
 
 
 class Target:
-    """Where an extraction goes: a name beside which it is staged, and that nothing or an empty directory has."""
+    """Where an extraction goes: a name beside which it is staged, and that nothing or an empty directory has.
 
-    def __init__(self, path: str) -> None:
-        self.path = os.path.abspath(path)
+    With ``replaces`` the directory may have something in it. What cannot be renamed itself, a mount point, is staged
+    ``inside``, and its entries are exchanged one by one. ``base`` and ``prefix``: where all other names are, and how
+    they begin.
+    """
+
+    def __init__(self, path: str, replaces: bool = False, inside: bool = False) -> None:
+        self.path, self.replaces, self.kept = os.path.abspath(path), replaces, ""
         above, self.name = os.path.split(self.path)
         if not self.name:
             raise TargetNotEmpty("The target is the root of the file system.")
@@ -1540,57 +1557,85 @@ class Target:
             self.parent = os.open(above, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise Unavailable(f"{printable(above)} cannot be opened: {error.strerror}") from None
+        self.base, self.prefix, self.journalled = self.parent, self.name, False
+        self.inside = replaces and (inside or is_mount_point(self.parent, self.name) or self._has_journal_inside())
+        if self.inside:
+            self.base, self.prefix = self._open(), ""
+
+    def _open(self) -> int:
+        try:
+            return os.open(self.name, DIRECTORY, dir_fd=self.parent)
+        except OSError as error:
+            os.close(self.parent)
+            raise Unavailable(f"{printable(self.path)} cannot be opened: {error.strerror}") from None
+
+    def _has_journal_inside(self) -> bool:
+        try:
+            os.stat(f"{self.name}/{JOURNAL}", dir_fd=self.parent, follow_symlinks=False)
+        except OSError:
+            return False
+        return True
 
     def __enter__(self) -> Target:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self.parent)
+        for descriptor in {self.parent, self.base}:
+            os.close(descriptor)
 
     def existing(self) -> os.stat_result | None:
-        """What is known of the empty directory; None where nothing is there. ``TargetNotEmpty`` for all else,
-        ``Unavailable`` for a mount point, which cannot be renamed."""
+        """What is known of the directory; None where nothing is there. ``TargetNotEmpty`` for what may not be
+        replaced, ``Unavailable`` for a mount point, which cannot be renamed."""
         try:
             found = os.stat(self.name, dir_fd=self.parent, follow_symlinks=False)
         except FileNotFoundError:
             return None
         if not stat.S_ISDIR(found.st_mode):
             raise TargetNotEmpty(f"The target {printable(self.path)} is no directory.")
-        if found.st_dev != os.fstat(self.parent).st_dev:
-            raise Unavailable(f"{printable(self.path)} is a mount point: extract to a new directory in it.")
-        descriptor = os.open(self.name, DIRECTORY, dir_fd=self.parent)
-        try:
-            if os.listdir(descriptor):
-                raise TargetNotEmpty(f"The target is not empty: {printable(self.path)}")
-        finally:
-            os.close(descriptor)
+        if not self.replaces and found.st_dev != os.fstat(self.parent).st_dev:
+            raise Unavailable(
+                f"{printable(self.path)} is a mount point: extract to a new directory in it, or use --replace."
+            )
+        if not self.replaces and not self.is_empty():
+            raise TargetNotEmpty(f"The target is not empty: {printable(self.path)}")
         return found
 
+    def is_empty(self) -> bool:
+        descriptor = os.open(self.name, DIRECTORY, dir_fd=self.parent)
+        try:
+            return not os.listdir(descriptor)
+        finally:
+            os.close(descriptor)
+
     def leftovers(self) -> list[str]:
-        """Names beside the target that killed extractions to it left, or that a running one uses."""
-        pattern = re.compile(re.escape(self.name) + r"\.restore-[0-9a-f]{16}")
-        return sorted(name for name in os.listdir(self.parent) if pattern.fullmatch(name))
+        """Names of stages that killed extractions to it left, or that a running one uses."""
+        return self.names(".restore-")
+
+    def names(self, word: str) -> list[str]:
+        """What has a name of ours with an id at its end; the older first, as ids are times."""
+        pattern = re.compile(re.escape(self.prefix + word) + r"[0-9a-f]{16}")
+        return sorted(name for name in os.listdir(self.base) if pattern.fullmatch(name))
 
     def clean(self) -> None:
-        """Removes the leftovers. Only under the lock: then nobody works in them."""
+        """Removes the leftovers. Only under the lock, and when no journal names them: then nobody needs them."""
         for name in self.leftovers():
-            remove_tree(self.parent, name)
+            remove_tree(self.base, name)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Keeps other extractions away from this target; ``Locked`` when one is running."""
-        name = self.name + ".restore-lock"
+        name = self.prefix + ".restore-lock"
         descriptor = self._locked(name)
         try:
             yield
         finally:
-            os.unlink(name, dir_fd=self.parent)
+            os.unlink(name, dir_fd=self.base)
             os.close(descriptor)
 
     def _locked(self, name: str) -> int:
         while True:
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(name, flags, 0o600, dir_fd=self.parent)
+            descriptor = os.open(name, flags, 0o600, dir_fd=self.base)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if self._is(descriptor, name):
@@ -1602,13 +1647,13 @@ class Target:
 
     def _is(self, descriptor: int, name: str) -> bool:
         try:
-            return os.path.samestat(os.fstat(descriptor), os.stat(name, dir_fd=self.parent, follow_symlinks=False))
+            return os.path.samestat(os.fstat(descriptor), os.stat(name, dir_fd=self.base, follow_symlinks=False))
         except FileNotFoundError:
             return False
 
     def check_space(self, size: int, files: int) -> None:
         """``NoSpace`` unless the file system has room for so many bytes and files, and keeps its reserve."""
-        space = os.fstatvfs(self.parent)
+        space = os.fstatvfs(self.base)
         usable, needed = self.usable(), size + PER_FILE * files
         if needed > usable:
             raise NoSpace(f"{needed:,} bytes are needed beside {printable(self.path)}, {usable:,} can be had.")
@@ -1617,23 +1662,25 @@ class Target:
 
     def usable(self) -> int:
         """Bytes that an extraction may take."""
-        space = os.fstatvfs(self.parent)
+        space = os.fstatvfs(self.base)
         return int(space.f_bavail * space.f_frsize * (1 - RESERVE))
 
     @contextlib.contextmanager
     def stage(self) -> Iterator[tuple[str, int]]:
-        """A new directory (0700) beside the target, and its descriptor. Removed if the block does not end well."""
-        name = f"{self.name}.restore-{secrets.token_hex(8)}"
-        os.mkdir(name, 0o700, dir_fd=self.parent)
+        """A new directory (0700) beside the target, and its descriptor. Removed if the block does not end well,
+        unless a journal needs it."""
+        name = f"{self.prefix}.restore-{new_id()}"
+        os.mkdir(name, 0o700, dir_fd=self.base)
         try:
-            descriptor = os.open(name, DIRECTORY, dir_fd=self.parent)
+            descriptor = os.open(name, DIRECTORY, dir_fd=self.base)
             try:
                 yield name, descriptor
             finally:
                 os.close(descriptor)
         except BaseException:
-            with contextlib.suppress(FileNotFoundError):  # it may have become the target
-                remove_tree(self.parent, name)
+            if not self.journalled:
+                with contextlib.suppress(FileNotFoundError):  # it may have become the target
+                    remove_tree(self.base, name)
             raise
 
     def replace(self, stage: str, existing: os.stat_result | None) -> None:
@@ -1666,6 +1713,8 @@ class Options(NamedTuple):
 
     ``only``: patterns (fnmatch) of paths, all of them where there are none; a directory's name stands for all below
     it. ``owner`` and ``special`` (setuid, setgid, sticky) need root. ``clean``: first remove leftovers.
+    ``replace``: the target may have something in it, which is kept under another name. ``exchange``: False to do
+    without RENAME_EXCHANGE, as where it cannot be had.
     """
 
     only: tuple[str, ...] = ()
@@ -1674,10 +1723,16 @@ class Options(NamedTuple):
     clean: bool = False
     dry_run: bool = False
     jobs: int = 2
+    replace: bool = False
+    exchange: bool = True
 
 
 class Extracted:
-    """What ``extract`` did, or would do. ``undressed``: attributes that the file system did not take."""
+    """What ``extract`` did, or would do. ``undressed``: attributes that the file system did not take. ``kept``: where
+    what was replaced is now; ``recovered``: that an earlier replacement was finished first."""
+
+    kept = ""
+    recovered = False
 
     def __init__(self, entries: int, size: int, leftovers: list[str], undressed: int = 0) -> None:
         self.entries, self.bytes, self.leftovers, self.undressed = entries, size, leftovers, undressed
@@ -1776,30 +1831,53 @@ def extract(
 ) -> Extracted:
     """Extracts into ``to``, an empty directory or one that does not exist; all of it, or nothing.
 
-    An ``ArchiveError`` says why not; then the target is as it was.
+    With ``options.replace`` whatever directory it is gets replaced, and is kept. An ``ArchiveError`` says why not;
+    then the target is as it was.
     """
     if (options.owner or options.special) and os.geteuid() != 0:
         raise Unavailable("Only root can give files to others or make them setuid.")
+    try:
+        return _extract(archive, to, options, progress)
+    except CannotRename:  # a mount point of which nobody said so
+        return _extract(archive, to, options, progress, inside=True)
+
+
+def _extract(
+    archive: Archive | Foreign, to: str, options: Options, progress: Progress, inside: bool = False
+) -> Extracted:
     work = _extract_ours if isinstance(archive, Archive) else _extract_foreign
-    with Target(to) as target:
-        try:
-            with contextlib.nullcontext() if options.dry_run else target.lock():
-                if options.clean and not options.dry_run:
-                    target.clean()
-                return work(archive, target, options, progress)
-        except OSError as error:
-            kind = NoSpace if error.errno in (errno.ENOSPC, errno.EDQUOT) else Unavailable
-            raise kind(f"It could not be extracted to {printable(to)}: {error.strerror or error}") from None
+    with Target(to, options.replace, inside) as target, explained(f"extracted to {printable(to)}"):
+        if options.dry_run:
+            return work(archive, target, options, progress)
+        with target.lock():
+            recovered = finish_journal(target, options.exchange)
+            if options.clean:
+                target.clean()
+            done = work(archive, target, options, progress)
+            done.kept, done.recovered = target.kept, recovered
+            return done
+
+
+@contextlib.contextmanager
+def explained(what: str) -> Iterator[None]:
+    """What the system refuses becomes an ``ArchiveError``."""
+    try:
+        yield
+    except OSError as error:
+        kind = NoSpace if error.errno in (errno.ENOSPC, errno.EDQUOT) else Unavailable
+        raise kind(f"It could not be {what}: {error.strerror or error}") from None
 
 
 def _extract_ours(archive: Archive, target: Target, options: Options, progress: Progress) -> Extracted:
     existing, leftovers, plan = target.existing(), target.leftovers(), plan_of(archive, options)
     size, undressed = size_of(archive, plan), 0
+    if options.replace and options.only:
+        refuse_parts(archive, plan)
     target.check_space(size, len(plan))
     if not options.dry_run:
         with target.stage() as (stage, root):
             undressed = _fill(archive, plan, root, options, progress)
-            _finish(target, stage, root, existing)
+            _finish(target, stage, root, existing, options)
     return Extracted(len(plan), size, leftovers, undressed)
 
 
@@ -1830,16 +1908,21 @@ def _links_and_directories(tree: Tree, plan: Plan) -> None:
     tree.settle(plan.directories)
 
 
-def _finish(target: Target, stage: str, root: int, existing: os.stat_result | None) -> None:
-    if existing is not None:
+def _finish(target: Target, stage: str, root: int, existing: os.stat_result | None, options: Options) -> None:
+    if existing is not None and not target.inside:
         if os.geteuid() == 0:
             os.fchown(root, existing.st_uid, existing.st_gid)
         os.fchmod(root, stat.S_IMODE(existing.st_mode))
     sync_file_system(root)
-    target.replace(stage, existing)
+    if target.inside or (target.replaces and existing is not None and not target.is_empty()):
+        put_in_place(target, stage, stage.replace(".restore-", ".before-"), options.exchange)
+    else:
+        target.replace(stage, existing)
 
 
 def _extract_foreign(archive: Foreign, target: Target, options: Options, progress: Progress) -> Extracted:
+    if options.replace and options.only:
+        raise Unavailable("Of a tar without checksums only all of it can replace something: leave out --only.")
     existing, leftovers, plan = target.existing(), target.leftovers(), Plan(options.only)
     if options.dry_run:
         size = _read_foreign(archive, plan, target.usable(), lambda entry: Sink(), progress)
@@ -1850,7 +1933,7 @@ def _extract_foreign(archive: Foreign, target: Target, options: Options, progres
             new_file = functools.partial(_new_file, tree)
             size = _read_foreign(archive, plan, target.usable(), new_file, progress)
             _links_and_directories(tree, plan)
-        _finish(target, stage, root, existing)
+        _finish(target, stage, root, existing, options)
     return Extracted(len(plan), size, leftovers, tree.undressed)
 
 
@@ -1882,6 +1965,331 @@ def _read_foreign(
     return size
 
 
+# ---- Replacing a directory, and the way back ---------------------------------------------------------------
+
+JOURNAL = ".restore.json"
+"""Behind the target's name; or in the target, where that is a mount point."""
+MAX_JOURNAL = 64 << 20
+MOUNT_ROOT = 0x2000
+"""STATX_ATTR_MOUNT_ROOT of statx(2), since Linux 5.8."""
+AT_SYMLINK_NOFOLLOW = 0x100
+
+
+class CannotRename(Unavailable):
+    """The target itself cannot be renamed; nothing was changed."""
+
+
+def new_id() -> str:
+    """16 hexadecimal digits: nanoseconds since 1970, so that the newest comes last."""
+    return f"{time.time_ns():016x}"
+
+
+def is_mount_point(directory: int, name: str) -> bool:
+    """Whether something is mounted there: another file system, or a part of the same one."""
+    try:
+        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return found.st_dev != os.fstat(directory).st_dev or is_mount_root(directory, name)
+
+
+def is_mount_root(directory: int, name: str) -> bool:
+    """What statx(2) says; False where it says nothing, and a rename then fails with EBUSY."""
+    if LIBC is None:
+        return False
+    answer = ctypes.create_string_buffer(256)
+    try:
+        c_call("statx", directory, os.fsencode(name), AT_SYMLINK_NOFOLLOW, 0, answer)
+    except OSError:
+        return False
+    attributes, known = struct.unpack_from("=Q", answer, 8)[0], struct.unpack_from("=Q", answer, 56)[0]
+    return bool(attributes & known & MOUNT_ROOT)
+
+
+def inode(spot: Spot) -> int | None:
+    try:
+        return os.stat(spot.name, dir_fd=spot.directory, follow_symlinks=False).st_ino
+    except FileNotFoundError:
+        return None
+
+
+class Place:
+    """One name that gets something else: what is at ``new`` comes to ``live``, and what was there goes to ``kept``.
+
+    ``old`` and ``young`` are the inodes of the two, None for nothing. Where they are tells how far it is: so it can
+    be gone on with after a crash at any moment, and nothing is moved that is not known.
+    """
+
+    STEPS = 3
+    """Two renames at most, and a look at what they did."""
+
+    def __init__(self, new: Spot, live: Spot, kept: Spot, old: int | None, young: int | None) -> None:
+        self.new, self.live, self.kept, self.old, self.young = new, live, kept, old, young
+
+    def now(self) -> tuple[int | None, int | None, int | None]:
+        return inode(self.new), inode(self.live), inode(self.kept)
+
+    def is_untouched(self) -> bool:
+        return self.now() == (self.young, self.old, None)
+
+    def settle(self, exchange: bool) -> None:
+        """Does what is left to do; ``Unavailable`` when somebody else has moved something."""
+        for _ in range(self.STEPS):
+            if self.now() == (None, self.young, self.old):
+                return
+            self._step(self.now(), exchange)
+
+    def _step(self, now: tuple[int | None, int | None, int | None], exchange: bool) -> None:
+        if self.old is not None and now == (self.young, self.old, None):
+            if not (exchange and self.young is not None and rename_at(self.new, self.live, EXCHANGE)):
+                move(self.live, self.kept)
+        elif now == (self.young, None, self.old):
+            move(self.new, self.live)
+        elif now == (self.old, self.young, None):
+            move(self.new, self.kept)
+        else:
+            raise Unavailable(
+                f"{printable(self.live.name)} was to be replaced by {printable(self.new.name)}, but something else "
+                "is there now. Nothing was removed: look at both, and move by hand what belongs there."
+            )
+        for directory in {self.new.directory, self.live.directory, self.kept.directory}:
+            os.fsync(directory)
+
+
+def move(old: Spot, new: Spot) -> None:
+    """Renames to a name that nothing has."""
+    if not rename_at(old, new, NO_REPLACE):
+        os.rename(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory)
+
+
+def put_in_place(target: Target, new: str, kept: str, exchange: bool) -> None:
+    """The directory ``new`` becomes the target, and what was there becomes ``kept``; both are names at its base.
+
+    A journal is written before anything is moved: what a crash interrupts, ``finish_journal`` finishes.
+    """
+    entries = inside_entries(target, new) if target.inside else {target.name: pair(target.base, target.name, new)}
+    target.journalled = True
+    try:
+        write_journal(target, {"new": new, "kept": kept, "inside": target.inside, "entries": entries})
+    except OSError:
+        target.journalled = False
+        raise
+    try:
+        settle(target, new, kept, entries, exchange)
+    except OSError as error:
+        give_up(target, new, kept, entries, error)
+    remove_journal(target, new, kept)
+    target.kept = kept if any(old is not None for old, _ in entries.values()) else ""
+
+
+def pair(directory: int, live: str, new: str) -> list[int | None]:
+    return [inode(Spot(directory, live)), inode(Spot(directory, new))]
+
+
+def inside_entries(target: Target, new: str) -> dict[str, list[int | None]]:
+    """Every name that is in the mount point or will be, but for ours and ``lost+found``."""
+    descriptor = os.open(new, DIRECTORY, dir_fd=target.base)
+    try:
+        coming = os.listdir(descriptor)
+        ours = re.compile(
+            r"\.restore-[0-9a-f]{16}|\.before-[0-9a-f]{16}|\.restore-lock|\.restore\.json(\.new)?|lost\+found"
+        )
+        there = [name for name in os.listdir(target.base) if not ours.fullmatch(name)]
+        for name in coming:
+            if ours.fullmatch(name):
+                raise Unavailable(
+                    f"{printable(name)} is a name that the directory of a mount point keeps for itself."
+                )
+        for name in there:
+            if is_mount_point(target.base, name):
+                raise Unavailable(
+                    f"Something is mounted at {printable(name)} in {printable(target.path)}: unmount it."
+                )
+        return {name: [inode(Spot(target.base, name)), inode(Spot(descriptor, name))] for name in {*there, *coming}}
+    finally:
+        os.close(descriptor)
+
+
+def settle(target: Target, new: str, kept: str, entries: dict[str, list[int | None]], exchange: bool) -> None:
+    """Brings every entry to its place."""
+    with places_of(target, new, kept, entries) as places:
+        for place in places:
+            place.settle(exchange)
+
+
+@contextlib.contextmanager
+def places_of(target: Target, new: str, kept: str, entries: dict[str, list[int | None]]) -> Iterator[list[Place]]:
+    base = target.base
+    if not target.inside:
+        (numbers,) = entries.values()
+        yield [Place(Spot(base, new), Spot(base, target.name), Spot(base, kept), *numbers)]
+        return
+    for name in (new, kept):
+        with contextlib.suppress(FileExistsError):  # the stage may be gone already, when only the journal is left
+            os.mkdir(name, 0o700, dir_fd=base)
+    with contextlib.ExitStack() as stack:
+        descriptors = []
+        for name in (new, kept):
+            descriptors.append(os.open(name, DIRECTORY, dir_fd=base))
+            stack.callback(os.close, descriptors[-1])
+        yield [
+            Place(Spot(descriptors[0], name), Spot(base, name), Spot(descriptors[1], name), *numbers)
+            for name, numbers in sorted(entries.items())
+        ]
+
+
+def give_up(target: Target, new: str, kept: str, entries: dict[str, list[int | None]], error: OSError) -> None:
+    """After a failed step: all as before if nothing was moved, else the journal stays, and what it says is said."""
+    with places_of(target, new, kept, entries) as places:
+        untouched = all(place.is_untouched() for place in places)
+    if not untouched:
+        raise Unavailable(
+            f"{printable(target.path)} was being replaced: {error.strerror}. What it was is kept, and so is what it "
+            "becomes. When the cause is gone, run: cybersift_restore.py recover --to DIR"
+        ) from None
+    if target.inside:
+        os.rmdir(kept, dir_fd=target.base)
+    os.unlink(target.prefix + JOURNAL, dir_fd=target.base)
+    os.fsync(target.base)
+    target.journalled = False
+    if error.errno in (errno.EBUSY, errno.EXDEV) and not target.inside:
+        raise CannotRename(f"{printable(target.path)} cannot be renamed: {error.strerror}")
+    raise error
+
+
+def write_journal(target: Target, journal: dict[str, Any]) -> None:
+    """All of it or nothing is there (0600), and it is on the disk."""
+    name = target.prefix + JOURNAL
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(name + ".new", flags, 0o600, dir_fd=target.base)
+    with open(descriptor, "wb") as file:
+        file.write(json.dumps({"journal": 1, **journal}).encode("ascii") + b"\n")
+        file.flush()
+        os.fsync(descriptor)
+    os.rename(name + ".new", name, src_dir_fd=target.base, dst_dir_fd=target.base)
+    os.fsync(target.base)
+
+
+def remove_journal(target: Target, new: str, kept: str) -> None:
+    """When all is in its place. In a mount point the stage is left, empty, and what is kept may be nothing."""
+    if target.inside:
+        for name in (new, kept):
+            with contextlib.suppress(OSError):
+                os.rmdir(name, dir_fd=target.base)
+    os.unlink(target.prefix + JOURNAL, dir_fd=target.base)
+    os.fsync(target.base)
+
+
+def read_journal(target: Target) -> dict[str, Any] | None:
+    """What a crash has interrupted; None where nothing was. ``Unavailable`` where it cannot be believed."""
+    name = target.prefix + JOURNAL
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name + ".new", dir_fd=target.base)
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=target.base)
+    except FileNotFoundError:
+        return None
+    with open(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid not in (0, os.geteuid()):
+            raise Unavailable(f"{printable(name)} is no journal of yours: it is not used.")
+        text = file.read(MAX_JOURNAL)
+    try:
+        journal = parse_line(text)
+        if not is_journal(target, journal):
+            raise Damaged(name)
+    except Damaged:
+        raise Unavailable(
+            f"{printable(name)} is no journal that can be believed: look at it, and remove it."
+        ) from None
+    return journal
+
+
+def is_journal(target: Target, journal: dict[str, Any]) -> bool:
+    """Whether all names in it are ours, and the numbers are some."""
+    prefix, entries = re.escape(target.prefix), journal.get("entries")
+    return (
+        journal.get("journal") == 1
+        and journal.get("inside") is target.inside
+        and bool(re.fullmatch(prefix + r"\.(restore|before)-[0-9a-f]{16}", str(journal.get("new"))))
+        and bool(re.fullmatch(prefix + r"\.before-[0-9a-f]{16}", str(journal.get("kept"))))
+        and isinstance(entries, dict)
+        and (target.inside or list(entries) == [target.name])
+        and all(is_plain(name) and is_pair(numbers) for name, numbers in entries.items())
+    )
+
+
+def is_plain(name: str) -> bool:
+    return name not in ("", ".", "..") and "/" not in name and "\0" not in name
+
+
+def is_pair(numbers: Any) -> bool:
+    return (
+        isinstance(numbers, list)
+        and len(numbers) == 2
+        and all(each is None or type(each) is int for each in numbers)
+        and any(each is not None for each in numbers)
+    )
+
+
+def finish_journal(target: Target, exchange: bool = True) -> bool:
+    """Finishes the replacement that a crash has interrupted: it was whole and verified when its journal was written.
+    Only under the lock. Whether there was one."""
+    journal = read_journal(target)
+    if journal is None:
+        return False
+    target.journalled = True
+    settle(target, journal["new"], journal["kept"], journal["entries"], exchange)
+    remove_journal(target, journal["new"], journal["kept"])
+    target.journalled = False
+    return True
+
+
+def refuse_parts(archive: Archive, plan: Plan) -> None:
+    """A part of a source in the place of all of it would lose the rest: ``Unavailable``."""
+    for member in archive.manifest.members:
+        top = "/".join(member.path.split("/")[:2])
+        if member.path not in plan.read and any(path == top or path.startswith(top + "/") for path in plan.read):
+            raise Unavailable(
+                f"With --replace, --only takes whole sources: {printable(member.shown)} would be missing. Extract "
+                "the part to an empty directory instead."
+            )
+
+
+class Recovered(NamedTuple):
+    """``finished``: an interrupted replacement. ``removed``: the stages of killed extractions."""
+
+    finished: bool
+    removed: list[str]
+
+
+def recover(to: str, exchange: bool = True) -> Recovered:
+    """After a crash: finishes what was staged and verified, and removes the rest."""
+    with Target(to, replaces=True) as target, explained(f"recovered: {printable(to)}"), target.lock():
+        finished, removed = finish_journal(target, exchange), target.leftovers()
+        target.clean()
+        return Recovered(finished, removed)
+
+
+class Undone(NamedTuple):
+    """``back``: the name of the tree that is the target again. ``kept``: where the one of before is now, or ''."""
+
+    back: str
+    kept: str
+
+
+def undo(to: str, number: str = "", exchange: bool = True) -> Undone:
+    """Brings a kept tree back, the newest if no id is given; what is there now is kept in turn."""
+    with Target(to, replaces=True) as target, explained(f"undone: {printable(to)}"), target.lock():
+        finish_journal(target, exchange)
+        kept = [name for name in target.names(".before-") if name.endswith(number)]
+        if not kept:
+            raise Unavailable(f"Nothing is kept of {printable(target.path)}{' by this id' if number else ''}.")
+        target.existing()
+        put_in_place(target, kept[-1], f"{target.prefix}.before-{new_id()}", exchange)
+        return Undone(kept[-1], target.kept)
+
+
 # ---- The program -------------------------------------------------------------------------------------------
 
 HELP = """exit codes:
@@ -1889,7 +2297,7 @@ HELP = """exit codes:
   1  the archive is damaged, unfinished or hostile; nothing was extracted
   2  the command line is wrong
   3  it cannot be done here: no such file, no right to it, a program is missing
-  4  the target is not empty
+  4  the target is not empty, and --replace was not asked for
   5  the target has too little space
   6  another extraction to the same target is running
 
@@ -1905,24 +2313,19 @@ def parser() -> argparse.ArgumentParser:
         epilog=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = program.add_subparsers(dest="command", metavar="list|verify|extract", required=True)
-    for name, run, text in (
-        ("list", run_list, "show what is in an archive, by its manifest alone"),
-        ("verify", run_verify, "read all of an archive and check every checksum"),
-        ("extract", run_extract, "extract all of it, or what is asked for, into an empty or new directory"),
-    ):
+    commands = program.add_subparsers(dest="command", metavar="|".join(COMMANDS), required=True)
+    for name, (run, add, text) in COMMANDS.items():
         command = commands.add_parser(
             name, help=text, description=text, epilog=HELP, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         command.set_defaults(run=run)
-        _add_common(command)
-        {"list": _add_list, "verify": lambda _: None, "extract": _add_extract}[name](command)
+        command.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+        add(command)
     return program
 
 
-def _add_common(command: argparse.ArgumentParser) -> None:
+def _add_archive(command: argparse.ArgumentParser) -> None:
     command.add_argument("archive", metavar="ARCHIVE")
-    command.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     command.add_argument(
         "--identity",
         metavar="FILE",
@@ -1934,17 +2337,40 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 
 
 def _add_list(command: argparse.ArgumentParser) -> None:
+    _add_archive(command)
     command.add_argument("--only", metavar="PATTERN", action="append", default=[], help="only paths like this")
     command.add_argument("-l", "--long", action="store_true", help="with mode, owner, size and time (UTC)")
 
 
 def _add_extract(command: argparse.ArgumentParser) -> None:
+    _add_archive(command)
     command.add_argument("--to", metavar="DIR", required=True, help="an empty directory, or one to be made")
+    command.add_argument(
+        "--replace",
+        action="store_true",
+        help="DIR may have something in it: all of it is replaced at one stroke, and kept as DIR.before-ID (in a "
+        "mount point, DIR/.before-ID); with --only, whole sources alone are taken",
+    )
     command.add_argument("--only", metavar="PATTERN", action="append", default=[], help="only paths like this")
     command.add_argument("--dry-run", action="store_true", help="check everything that can be checked; write nothing")
     command.add_argument("--owner", action="store_true", help="restore owners, by number (root)")
     command.add_argument("--preserve-special", action="store_true", help="restore setuid, setgid and sticky (root)")
     command.add_argument("--clean", action="store_true", help="first remove what killed extractions have left")
+
+
+def _add_recover(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--to", metavar="DIR", required=True, help="what was being replaced or extracted to")
+
+
+def _add_undo(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--to", metavar="DIR", required=True, help="what was replaced")
+    command.add_argument("--id", type=_id, help="of the kept tree (DIR.before-ID); the newest without it")
+
+
+def _id(word: str) -> str:
+    if not re.fullmatch("[0-9a-f]{16}", word):
+        raise argparse.ArgumentTypeError("16 hexadecimal digits, as at the end of DIR.before-ID")
+    return word
 
 
 def _count(word: str) -> int:
@@ -2075,6 +2501,7 @@ def run_extract(arguments: argparse.Namespace) -> int:
         arguments.clean,
         arguments.dry_run,
         arguments.jobs,
+        arguments.replace,
     )
     scratch = os.path.dirname(os.path.abspath(arguments.to))
     with opened_for(arguments, scratch) as archive:
@@ -2086,6 +2513,7 @@ def run_extract(arguments: argparse.Namespace) -> int:
             )
         else:
             _say_extracted(archive, options, done)
+            _say_kept(arguments.to, done.kept)
     return 0
 
 
@@ -2095,8 +2523,44 @@ def _say_extracted(archive: Archive | Foreign, options: Options, done: Extracted
         print(f"left by a killed extraction: {printable(name)} (--clean removes it)", file=sys.stderr)
     if done.undressed:
         print(f"{done.undressed:,} extended attributes could not be kept here", file=sys.stderr)
+    if done.recovered:
+        print("A replacement that was interrupted has been finished first.", file=sys.stderr)
     verb = "would be extracted" if options.dry_run else "extracted"
     print(f"{done.entries:,} entries, {done.bytes:,} bytes {verb}")
+
+
+def _say_kept(to: str, kept: str) -> None:
+    if kept:
+        where = os.path.abspath(to)
+        place = os.path.join(where if kept.startswith(".before-") else os.path.dirname(where), kept)
+        print(f"What was there is kept as {printable(place)}")
+        print(
+            f"To go back: {os.path.basename(sys.argv[0])} undo --to {printable(shlex.quote(where))} --id {kept[-16:]}"
+        )
+
+
+def run_recover(arguments: argparse.Namespace) -> int:
+    done = recover(arguments.to)
+    if arguments.json:
+        print(json.dumps({"ok": True, **done._asdict()}))
+        return 0
+    if done.finished:
+        print(f"The replacement of {printable(arguments.to)} is finished.")
+    for name in done.removed:
+        print(f"removed: {printable(name)}, left by a killed extraction")
+    if not done.finished and not done.removed:
+        print("There was nothing to do.")
+    return 0
+
+
+def run_undo(arguments: argparse.Namespace) -> int:
+    done = undo(arguments.to, arguments.id or "")
+    if arguments.json:
+        print(json.dumps({"ok": True, **done._asdict()}))
+    else:
+        print(f"{printable(done.back)} is {printable(arguments.to)} again.")
+        _say_kept(arguments.to, done.kept)
+    return 0
 
 
 @contextlib.contextmanager
@@ -2118,6 +2582,19 @@ def progress_of(archive: Archive | Foreign) -> Iterator[Progress]:
 
     yield progress
     print("\r", end="\x1b[K", file=sys.stderr, flush=True)
+
+
+COMMANDS: dict[str, Any] = {
+    "list": (run_list, _add_list, "show what is in an archive, by its manifest alone"),
+    "verify": (run_verify, _add_archive, "read all of an archive and check every checksum"),
+    "extract": (run_extract, _add_extract, "extract all of it, or what is asked for, into an empty or new directory"),
+    "recover": (
+        run_recover,
+        _add_recover,
+        "after a crash: finish what was being replaced, remove what else was left",
+    ),
+    "undo": (run_undo, _add_undo, "put back what extract --replace has replaced"),
+}
 
 
 def end_in_order() -> None:
