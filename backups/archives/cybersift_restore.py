@@ -2753,6 +2753,9 @@ REFUSALS = {
 }
 
 
+NONE_IS_SET = "A password was given, but the server has none set. Take it away, also from REDIS_PASSWORD."
+
+
 def refused(refusal: Refusal, command: str) -> Unavailable:
     word = refusal.line.split(" ", 1)[0]
     known = REFUSALS.get(word) or (f"The Redis user may not use {command}." if word == "NOPERM" else "")
@@ -2807,7 +2810,15 @@ class RedisLine:
         self._size, self._sent = 0, 0
         self._waiting: collections.deque[Any] = collections.deque()
         if address.password:
-            self.call("AUTH", *([address.user] if address.user else []), address.password)
+            self._sign_in(*([address.user] if address.user else []), address.password)
+
+    def _sign_in(self, *words: str) -> None:
+        """What cannot even answer PING as Redis would is not told the password; and no answer to AUTH is shown."""
+        self.ask("PING")
+        answer = self.ask("AUTH", *words)
+        if isinstance(answer, Refusal):
+            none = "without any password" in answer.line or "no password is set" in answer.line
+            raise Unavailable(NONE_IS_SET if none else REFUSALS["WRONGPASS"])
 
     @staticmethod
     def _connected(address: RedisAddress, tls_ca: str | None, timeout: float) -> Any:

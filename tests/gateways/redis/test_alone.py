@@ -10,6 +10,7 @@ from backups.archives import cybersift_restore as reader
 from backups.gateways.redis.crc64 import crc64
 from backups.gateways.redis.rdb import keys_of, survey_of
 from backups.gateways.redis.sync import rdb_by_sync
+from deploy.sandbox import certificates
 from deploy.sandbox.packages import Missing
 from deploy.sandbox.redis_wheels import redis_server as other_version
 
@@ -241,6 +242,21 @@ def test_by_a_socket(plain, redis_server, tmp_path):
 
     assert run(plain, f"unix://{tmp_path}/s", password="secret").stdout == "3 keys written\n"
     assert run(plain, url(server)).stderr.startswith("Redis wants a password")
+
+
+def test_with_tls(plain, redis_server, tmp_path):
+    authority = certificates.make()
+    server = redis_server("--requirepass", "secret", tls=authority)
+    (tmp_path / "ca.pem").write_text(authority.ca, encoding="ascii")
+    where = url(server).replace("redis:", "rediss:")
+
+    assert run(plain, where, "--tls-ca", str(tmp_path / "ca.pem"), password="secret").stdout == "3 keys written\n"
+    assert "certificate" in run(plain, where, password="secret").stderr.lower()
+    assert run(plain, url(server), password="secret").returncode == 3
+
+
+def test_a_password_where_none_is_set(plain, target):
+    assert run(plain, url(target), password="secret").stderr.startswith("A password was given")
 
 
 def test_a_replica_takes_no_writes(plain, redis_server, target):
