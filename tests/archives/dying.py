@@ -10,14 +10,20 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 from backups.archives import cybersift_restore as reader
+from backups.archives.format.writer import ArchiveWriter
+
+from .reading import ABOUT
 
 CALLS = (
     (os, "rename"),
     (os, "fsync"),
     (os, "unlink"),
     (os, "rmdir"),
+    (os, "link"),
+    (os, "replace"),
     (reader, "rename_at"),
     (reader, "sync_file_system"),
 )
@@ -39,13 +45,22 @@ def mortal(call, calls, step: int):
     return counted
 
 
-def main(step: int, do: str, to: str, archive: str, exchange: bool) -> None:
+def main(step: int, do: str, to: str, archive: str, exchange: bool = True) -> None:
     die_before(step)
+    if do == "write":
+        write(Path(archive), Path(to))
+        return
     if do == "undo":
         reader.undo(to, exchange=exchange)
         return
     with reader.open_archive(archive) as opened:
         reader.extract(opened, to, reader.Options(replace=True, exchange=exchange))
+
+
+def write(archive: Path, tree: Path) -> None:
+    with ArchiveWriter(archive, ABOUT) as writer:
+        writer.add_tree("tree", tree)
+        writer.finish()
 
 
 if __name__ == "__main__":
