@@ -2306,6 +2306,8 @@ RDB_FRAME = 11
 
 def crc64(data: Any, crc: int = 0) -> int:
     """The checksum of ``data`` behind something whose checksum is ``crc``."""
+    if len(data) <= 8192:
+        return _crc_by_table(bytes(data), crc)
     view = memoryview(data)
     for at in range(0, len(view), PIECE):
         crc = _crc_of_piece(bytes(view[at : at + PIECE]), crc)
@@ -2711,11 +2713,11 @@ def redis_record(archive: Archive | Foreign, name: str) -> dict[str, Any]:
     return found[0]
 
 
-def redis_pieces(archive: Archive, record: dict[str, Any], jobs: int) -> Iterator[memoryview]:
+def redis_pieces(archive: Archive, record: dict[str, Any]) -> Iterator[memoryview]:
     """The RDB in pieces. What is held against its checksum when the last one has been taken: ``Damaged``."""
     path = record["path"]
     (extent,) = [each for each in archive.extents if any(member.path == path for member in each.members)]
-    with contextlib.closing(archive.read([extent], jobs)) as parts:
+    with contextlib.closing(archive.read([extent], 1)) as parts:
         _, stream = next(parts)
         for member in extent.members:
             if member.path == path:
@@ -3001,7 +3003,6 @@ class RedisOptions(NamedTuple):
     only: tuple[str, ...] = ()
     partial: bool = False
     dry_run: bool = False
-    jobs: int = 2
 
 
 class RedisRestored:
@@ -3036,14 +3037,14 @@ def restore_redis(
     with contextlib.closing(RedisLine(address, tls_ca)) as line:
         server = redis_server(line)
         survey = RedisSurvey(server, options, biggest_argument(line))
-        survey.read(Rdb(redis_pieces(archive, record, options.jobs)))
+        survey.read(Rdb(redis_pieces(archive, record)))
         notes = survey.refuse_unfit(line)
         if options.dry_run:
             done = survey.would
         else:
             work = RedisRestore(line, survey, options, progress)
             try:
-                done = work.run(Rdb(redis_pieces(archive, record, options.jobs)))
+                done = work.run(Rdb(redis_pieces(archive, record)))
             except RedisCut as error:
                 again = "" if options.mode == SPARE else " Run it again with --merge or --replace: that is safe."
                 done_so_far = sum(work.done.written.values())
@@ -3234,13 +3235,14 @@ def restore_command(key: RedisKey, replaces: bool) -> tuple[Any, ...]:
     time_over = b"%d" % key.expires if key.expires else b"0"
     words = [b"RESTORE", key.name, time_over]
     head = b"*%d\r\n" % (6 if replaces else 5) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
-    head += b"$%d\r\n%c" % (len(key.value) + RDB_FRAME, key.type)
-    version = RDB_KINDS[key.type][1].to_bytes(2, "little")
-    crc = crc64(version, crc64(key.value, crc64(bytes([key.type]))))
-    tail = version + crc.to_bytes(8, "little") + (b"\r\n$7\r\nREPLACE" if replaces else b"") + b"\r\n$6\r\nABSTTL\r\n"
+    head += b"$%d\r\n" % (len(key.value) + RDB_FRAME)
+    tail = (b"\r\n$7\r\nREPLACE" if replaces else b"") + b"\r\n$6\r\nABSTTL\r\n"
+    version, kind = RDB_KINDS[key.type][1].to_bytes(2, "little"), bytes([key.type])
     if isinstance(key.value, bytes):
-        return (head + key.value + tail,)
-    return head, key.value, tail
+        payload = kind + key.value + version
+        return (head + payload + crc64(payload).to_bytes(8, "little") + tail,)
+    crc = crc64(version, crc64(key.value, crc64(kind)))
+    return head + kind, key.value, version + crc.to_bytes(8, "little") + tail
 
 
 # ---- The program -------------------------------------------------------------------------------------------
@@ -3566,7 +3568,6 @@ def run_redis(arguments: argparse.Namespace) -> int:
         tuple(arguments.only),
         arguments.partial,
         arguments.dry_run,
-        arguments.jobs,
     )
     address = redis_address(arguments.url, _password(arguments))
     with opened_for(arguments) as archive, progress_of(archive) as progress:
