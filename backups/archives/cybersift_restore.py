@@ -1387,6 +1387,7 @@ class Tree:
 
     def __init__(self, root: int, options: Options) -> None:
         self.root, self.options = root, options
+        self.below = len(encoded(f"files/{options.source}/")) if options.source else 0
         self.made: set[bytes] = set()
         self.undressed = 0
         self._open: collections.OrderedDict[bytes, int] = collections.OrderedDict()
@@ -1401,6 +1402,10 @@ class Tree:
                 os.close(self._open.popitem(last=False)[1])
         self._open.move_to_end(path)
         return descriptor
+
+    def place(self, path: str) -> bytes:
+        """Where an entry of the archive is in the tree."""
+        return encoded(path)[self.below :]
 
     def _make(self, path: bytes) -> None:
         missing = []
@@ -1426,7 +1431,7 @@ class Tree:
         os.link(target_name, name, src_dir_fd=source, dst_dir_fd=directory, follow_symlinks=False)
 
     def symlink(self, entry: Entry) -> None:
-        above, _, name = encoded(entry.path).rpartition(b"/")
+        above, _, name = self.place(entry.path).rpartition(b"/")
         directory = self.directory(above)
         os.symlink(encoded(entry.target), name, dir_fd=directory)
         if self.options.owner and entry.uid is not None:
@@ -1465,6 +1470,8 @@ class Tree:
                 os.fchmod(descriptor, 0o755)
             else:
                 self.dress(descriptor, entry)
+        if b"" in directories:
+            self.dress(self.root, directories[b""])
 
     def close(self) -> None:
         while self._open:
@@ -1477,7 +1484,7 @@ class NewFile(Sink):
     def __init__(self, tree: Tree, entry: Entry, content: Entry) -> None:
         self.tree, self.entry = tree, entry
         self.real = content.size if content.sparse else None
-        self.descriptor = tree.create(encoded(entry.path))
+        self.descriptor = tree.create(tree.place(entry.path))
 
     def write(self, piece: memoryview) -> None:
         while piece:
@@ -1716,7 +1723,8 @@ class Options(NamedTuple):
     ``only``: patterns (fnmatch) of paths, all of them where there are none; a directory's name stands for all below
     it. ``owner`` and ``special`` (setuid, setgid, sticky) need root. ``clean``: first remove leftovers.
     ``replace``: the target may have something in it, which is kept under another name. ``exchange``: False to do
-    without RENAME_EXCHANGE, as where it cannot be had.
+    without RENAME_EXCHANGE, as where it cannot be had. ``source``: the target becomes this directory of ``files/``
+    itself, with its owner (if ``owner``), mode and time; nothing else is extracted.
     """
 
     only: tuple[str, ...] = ()
@@ -1727,6 +1735,7 @@ class Options(NamedTuple):
     jobs: int = 2
     replace: bool = False
     exchange: bool = True
+    source: str = ""
 
 
 class Extracted:
@@ -1799,9 +1808,12 @@ class Plan:
 
 
 def plan_of(archive: Archive, options: Options) -> Plan:
-    plan = Plan(options.only)
+    plan, top = Plan(options.only), f"files/{options.source}"
+    if options.source and not any(member.path == top and member.type == "d" for member in archive.manifest.members):
+        raise Unavailable(f"The archive has no source that is a directory called {printable(options.source)}.")
     for member in archive.manifest.members:
-        plan.add(member)
+        if not options.source or member.path == top or member.path.startswith(top + "/"):
+            plan.add(member)
     if options.only and not len(plan):
         raise Unavailable("Nothing in the archive has such a name.")
     plan.add_parents(archive.manifest.members)
@@ -1901,17 +1913,18 @@ def _fill(archive: Archive, plan: Plan, root: int, options: Options, progress: P
 
 def _links_and_directories(tree: Tree, plan: Plan) -> None:
     """What is made when all files are there: before, a link could be in the way of a name."""
-    for path in plan.directories:
+    directories = {tree.place(entry.path): entry for entry in plan.directories.values()}
+    for path in directories:
         tree.directory(path)
     for entry in plan.links:
-        tree.link(encoded(entry.path), encoded(plan.writes[entry.target].path))
+        tree.link(tree.place(entry.path), tree.place(plan.writes[entry.target].path))
     for entry in plan.symlinks:
         tree.symlink(entry)
-    tree.settle(plan.directories)
+    tree.settle(directories)
 
 
 def _finish(target: Target, stage: str, root: int, existing: os.stat_result | None, options: Options) -> None:
-    if existing is not None and not target.inside:
+    if existing is not None and not target.inside and not options.source:
         if os.geteuid() == 0:
             os.fchown(root, existing.st_uid, existing.st_gid)
         os.fchmod(root, stat.S_IMODE(existing.st_mode))
@@ -1923,6 +1936,8 @@ def _finish(target: Target, stage: str, root: int, existing: os.stat_result | No
 
 
 def _extract_foreign(archive: Foreign, target: Target, options: Options, progress: Progress) -> Extracted:
+    if options.source:
+        raise Unavailable("A tar without checksums has no sources: leave out --source.")
     if options.replace and options.only:
         raise Unavailable("Of a tar without checksums only all of it can replace something: leave out --only.")
     existing, leftovers, plan = target.existing(), target.leftovers(), Plan(options.only)
@@ -3256,6 +3271,7 @@ HELP = """exit codes:
   5  the target has too little space
   6  another extraction to the same target is running
 
+After a power cut or a crash: recover --to DIR. What --replace has replaced is never removed: undo --to DIR.
 A new target directory is for its owner alone (0700); an existing one keeps its mode. Patterns are those of the
 shell, of the path below files/, and a * also stands for slashes; a directory's name stands for all below it.
 """
@@ -3300,6 +3316,12 @@ def _add_list(command: argparse.ArgumentParser) -> None:
 def _add_extract(command: argparse.ArgumentParser) -> None:
     _add_archive(command)
     command.add_argument("--to", metavar="DIR", required=True, help="an empty directory, or one to be made")
+    command.add_argument(
+        "--source",
+        metavar="NAME",
+        default="",
+        help="DIR becomes files/NAME itself, instead of having it below files/",
+    )
     command.add_argument(
         "--replace",
         action="store_true",
@@ -3497,6 +3519,7 @@ def run_extract(arguments: argparse.Namespace) -> int:
         arguments.dry_run,
         arguments.jobs,
         arguments.replace,
+        source=arguments.source,
     )
     scratch = os.path.dirname(os.path.abspath(arguments.to))
     with opened_for(arguments, scratch) as archive:

@@ -102,6 +102,39 @@ def test_a_part_of_a_source_is_refused(path, to):
     assert (to / "files/models/a.bin").exists()
 
 
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_source_itself_becomes_the_target(replace, path, to, tmp_path):
+    extract(path, tmp_path / "all")
+    target = to if replace else to.parent / "new"
+    extract(path, target, replace=replace, source="models")
+
+    assert picture(target) == picture(tmp_path / "all/files/models")
+    whole, one = (tmp_path / "all/files/models").stat(), target.stat()
+    assert (one.st_mode, one.st_mtime_ns) == (whole.st_mode, whole.st_mtime_ns)
+
+
+def test_a_source_in_place_of_a_mount_point(path, mounted, tmp_path):
+    extract(path, tmp_path / "all")
+    kept = extract(path, mounted, replace=True, source="models").kept
+
+    found = {name: seen for name, seen in picture(mounted).items() if not name.startswith(kept)}
+    assert found == picture(tmp_path / "all/files/models")
+
+
+@pytest.mark.parametrize("source", ["model", "models/a.bin", "other", ".."])
+def test_a_source_that_is_not_there(source, path, to):
+    with pytest.raises(reader.Unavailable, match="no source"):
+        extract(path, to, replace=True, source=source)
+
+
+def test_a_hard_link_out_of_the_source_is_a_file_of_its_own(tmp_path):
+    items = [Item("files/a", "d"), Item("files/a/x", data=b"x"), Item("files/b", "d"), Item("files/b/y", "h")]
+    items[-1].target = "files/a/x"
+    extract(archive_file(tmp_path, Maker().bytes_of(items)), tmp_path / "to", source="b")
+
+    assert (tmp_path / "to/y").read_bytes() == b"x"
+
+
 def test_a_dry_run_changes_nothing(path, to):
     before = picture(to.parent)
 
