@@ -2005,7 +2005,7 @@ def is_mount_point(directory: int, name: str) -> bool:
     """Whether something is mounted there: another file system, or a part of the same one."""
     try:
         found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except FileNotFoundError:
+    except OSError:  # whoever uses the name is told
         return False
     return found.st_dev != os.fstat(directory).st_dev or is_mount_root(directory, name)
 
@@ -2264,13 +2264,19 @@ def finish_journal(target: Target, exchange: bool = True) -> bool:
 
 def refuse_parts(archive: Archive, plan: Plan) -> None:
     """A part of a source in the place of all of it would lose the rest: ``Unavailable``."""
+    made = [*plan.writes.values(), *plan.directories.values(), *plan.symlinks, *plan.links]
+    paths = {entry.path for entry in made}
+    tops = {source_of(path) for path in paths}
     for member in archive.manifest.members:
-        top = "/".join(member.path.split("/")[:2])
-        if member.path not in plan.read and any(path == top or path.startswith(top + "/") for path in plan.read):
+        if member.path not in paths and source_of(member.path) in tops:
             raise Unavailable(
                 f"With --replace, --only takes whole sources: {printable(member.shown)} would be missing. Extract "
                 "the part to an empty directory instead."
             )
+
+
+def source_of(path: str) -> str:
+    return "/".join(path.split("/", 2)[:2])
 
 
 class Recovered(NamedTuple):

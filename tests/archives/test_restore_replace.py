@@ -12,7 +12,7 @@ import pytest
 from backups.archives import cybersift_restore as reader
 
 from .killing import own_names
-from .making import Item, Maker, sample
+from .making import Item, Maker, padded, sample, ustar
 from .restoring import archive_file, extract, picture, run
 
 
@@ -142,6 +142,36 @@ def test_a_dry_run_changes_nothing(path, to):
     assert picture(to.parent) == before
 
 
+def test_a_whole_source_may_be_a_part_of_the_archive(tmp_path, to):
+    """Also where one of its files is the same as one of another source."""
+    items = [Item("files/a", "d"), Item("files/a/x", data=b"x"), Item("files/b", "d"), Item("files/b/y", "h")]
+    items[-1].target = "files/a/x"
+    path = archive_file(tmp_path, Maker().bytes_of([*items, Item("files/a/z", data=b"z")]))
+    extract(path, to, replace=True, only=("b",))
+
+    assert set(picture(to)) == {"files", "files/b", "files/b/y"}
+
+
+def test_a_tar_of_others_can_replace_too(tmp_path, to):
+    path = archive_file(tmp_path, ustar(b"a", size=1) + padded(b"a") + bytes(1024), "foreign.tar")
+    extract(path, to, replace=True)
+
+    assert set(picture(to)) == {"a"}
+    for options in ({"only": ("a",)}, {"source": "a"}):
+        with pytest.raises(reader.Unavailable, match="without checksums"):
+            extract(path, to, replace=True, **options)
+
+
+def test_names_of_ours_in_a_tar_of_others_do_not_come_into_a_mount_point(tmp_path, mounted):
+    name = b".before-0123456789abcdef"
+    path = archive_file(tmp_path, ustar(name, size=1) + padded(b"a") + bytes(1024), "foreign.tar")
+    before = picture(mounted)
+
+    with pytest.raises(reader.Unavailable, match="keeps for itself"):
+        extract(path, mounted, replace=True)
+    assert picture(mounted) == before
+
+
 def test_a_damaged_archive_changes_nothing(tmp_path, to):
     path = archive_file(tmp_path, Maker().bytes_of([Item("files/a", data=b"x", extra={"sha256": "0" * 64})]))
     before = picture(to.parent)
@@ -197,6 +227,25 @@ def test_a_second_rename_that_fails_is_finished_later(path, to, monkeypatch):
 
     assert not to.exists()
     assert run("recover", "--to", str(to)).stdout == f"The replacement of {to} is finished.\n"
+    assert (to / "files/models/a.bin").exists()
+    assert picture(next(to.parent.glob("to.before-*"))) == before
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_who_is_ended_between_two_renames_loses_nothing(exchange, path, to, monkeypatch):
+    """SIGTERM becomes SystemExit anywhere: the stage may be the old tree by then, and must not be removed."""
+    before, rename_at = picture(to), reader.rename_at
+
+    def ended(*arguments):
+        rename_at(*arguments)
+        raise SystemExit
+
+    monkeypatch.setattr(reader, "rename_at", ended)
+    with pytest.raises(SystemExit):
+        extract(path, to, replace=True, exchange=exchange)
+    monkeypatch.undo()
+
+    assert reader.recover(str(to)).finished
     assert (to / "files/models/a.bin").exists()
     assert picture(next(to.parent.glob("to.before-*"))) == before
 

@@ -1,5 +1,6 @@
 """The one file alone restores Redis data to running servers: the same keys as the console, under the same rules."""
 
+import contextlib
 import json
 import random
 from pathlib import Path
@@ -64,6 +65,19 @@ def test_its_checksum_is_that_of_redis(size, before):
 def test_data_that_ends_too_early_is_damaged(cut):
     with pytest.raises(reader.Damaged):
         list(reader.Rdb([rdb(records())[:cut]]))
+
+
+def test_whatever_the_data_is_it_is_read_or_damaged():
+    chance, whole = random.Random(5), rdb(records())[:2500]
+    for _ in range(2000):
+        data = bytearray(whole)
+        for _ in range(chance.randrange(1, 4)):
+            data[chance.randrange(9, len(data))] = chance.choice(
+                (0, 0x40, 0x80, 0x81, 0xC3, 0xFF, chance.randrange(256))
+            )
+        with contextlib.suppress(reader.Damaged):
+            for key in reader.Rdb([bytes(data)]):
+                assert key.type in reader.RDB_KINDS
 
 
 def test_all_types_databases_expiries_and_functions(any_version, source, dump, tmp_path):
