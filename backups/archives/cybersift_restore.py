@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Lists, verifies and extracts archives of the backup console, with nothing but Python 3.8 or later.
+"""Lists, verifies and restores archives of the backup console, with nothing but Python 3.8 or later.
 
 This one file is the reader of the format that docs/archive-format.md describes: the console imports it, and it runs
 as it is on a host without the console. Whatever an archive says, nothing is written outside of the directory asked
 for, nothing is believed that its checksums do not cover, and no more is inflated than was announced.
 
-For other programs: ``open_archive``, then ``verify``, ``extract`` or the archive's ``manifest``. Every failure that
-has to do with the archive or the target is an ``ArchiveError``.
+For other programs: ``open_archive``, then ``verify``, ``extract``, ``restore_redis`` or the archive's ``manifest``;
+``undo`` and ``recover`` for what was replaced. Every failure that has to do with the archive or the target is an
+``ArchiveError``.
 """
 
 from __future__ import annotations
@@ -3286,7 +3287,7 @@ shell, of the path below files/, and a * also stands for slashes; a directory's 
 def parser() -> argparse.ArgumentParser:
     program = argparse.ArgumentParser(
         prog="cybersift_restore.py",
-        description="List, verify and extract archives of the backup console.",
+        description="List, verify and restore archives of the backup console.",
         epilog=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
