@@ -287,6 +287,9 @@ class Proof(NamedTuple):
 class Archive(models.Model):
     """One file. Its name is fixed here before it is made.
 
+    ``sources`` are name, files, bytes and packed bytes of each folder; ``redis`` the same of servers, with keys,
+    expiries and types of each database.
+
     Each of the badges is a time and, where it can go either way, whether it was good: None is "not looked at yet".
     ``foreign``: a tar file that is not of this console; it has no checksums. ``mtime_ns`` and ``size`` are those of
     the file as last looked at: another value means that somebody has written to it. A file that was made outside
@@ -318,6 +321,7 @@ class Archive(models.Model):
     changed = models.PositiveBigIntegerField(null=True)
     skipped = models.PositiveBigIntegerField(null=True)
     keys = models.PositiveBigIntegerField(null=True)
+    sources = models.JSONField(default=list)
     redis = models.JSONField(default=list)
     damage = models.JSONField(default=list)
     finished_at = models.DateTimeField(null=True)

@@ -1,6 +1,7 @@
 """Opens archives as the console does, and says what they are worth."""
 
 import hashlib
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -79,20 +80,39 @@ def facts_of(path: Path, found: "reader.Archive | reader.Foreign") -> Facts:
         "host": head["host"],
         "made_at": datetime.fromisoformat(head["created"]),
         "manifest_sha256": found.footer.sha256.hex(),
-        "redis": [_redis_facts(each) for each in manifest.redis],
+        "sources": _sources(found),
+        "redis": [_redis_facts(found, each) for each in manifest.redis],
         "keys": sum(sum(each["keys"].values()) for each in manifest.redis),
     }
     columns |= {name: counts[name] for name in ("files", "bytes", "changed", "skipped")}
     return Facts(columns, manifest.errors)
 
 
-def _redis_facts(entry: dict) -> dict:
+def _sources(found: "reader.Archive") -> list[dict]:
+    """Name, files, bytes and packed bytes of each folder, in the order of the archive."""
+    sources: dict[str, dict] = {}
+    for extent in found.extents[1:]:
+        top, name, *_ = f"{extent.members[0].path}/".split("/")
+        if top == "files":
+            source = sources.setdefault(name, {"name": name, "files": 0, "bytes": 0, "packed": 0})
+            source["packed"] += extent.end - extent.start
+            source["files"] += sum(member.type == "f" for member in extent.members)
+            source["bytes"] += sum(member.size or 0 for member in extent.members if member.type == "f")
+    return list(sources.values())
+
+
+def _redis_facts(found: "reader.Archive", entry: dict) -> dict:
     names = ("name", "size", "keys", "expires", "rdb_version", "server", "mode", "consistent")
-    return {name: entry.get(name) for name in names}
+    facts = {name: entry.get(name) for name in names}
+    kept = reader.Kept()
+    take_out(found, f"redis/{entry['name']}/meta.json", kept)
+    meta = json.loads(bytes(kept.data))
+    databases = meta.get("databases", {}) if isinstance(meta, dict) else {}
+    return facts | {"types": {number: each.get("types", {}) for number, each in databases.items()}}
 
 
 def take_out(
-    found: "reader.Archive | reader.Foreign", path: str, sink: "reader.Sink", progress: "reader.Progress"
+    found: "reader.Archive | reader.Foreign", path: str, sink: "reader.Sink", progress: "reader.Progress" = reader.no_progress
 ) -> None:
     """One regular file of an archive of ours, by way of the block in which it begins; its checksum is right when this
     returns."""
