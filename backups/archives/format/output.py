@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import TargetExists, WriteFailed
+from .partials import open_partial, partial_of
 
 
 class Output:
@@ -15,12 +16,12 @@ class Output:
 
     def __init__(self, path: Path):
         self.path, self.at = path, 0
-        self.partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+        self.partial = partial_of(path)
         if os.path.lexists(path):
             raise TargetExists(path)
         self._descriptor, self._ours = -1, False
         with self._writing():
-            self._descriptor = os.open(self.partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            self._descriptor = open_partial(self.partial)
             self._ours = True
             self._facts = os.fstat(self._descriptor)
 
