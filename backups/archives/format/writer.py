@@ -28,6 +28,7 @@ from .errors import ArchiveError
 from .headers import END, FILE, MOST_OCTAL, ROOT, header, padding
 from .manifest import Counts, Manifest
 from .output import Output
+from .packing import Root
 from .pipeline import Pipeline, Place, Progress
 from .trees import Tree, is_source
 
@@ -126,10 +127,11 @@ class ArchiveWriter:
         except OSError as error:
             self._manifest.add_error(f"files/{source}".encode(), error.strerror, error.errno)
             return
-        batches = Batches(descriptor, self._codec_name, pure=self._pure, jobs=self._jobs)
+        facts = Root(descriptor, os.fstat(descriptor).st_dev if one_file_system else None, self._output.key)
+        batches = Batches(facts, self._codec_name, pure=self._pure, jobs=self._jobs)
         try:
             parts = (self._pipeline, self._manifest, self._progress, batches)
-            Tree(source.encode(), descriptor, *parts).add(selection)
+            Tree(source.encode(), facts, *parts).add(selection)
         finally:
             batches.close()
             os.close(descriptor)
