@@ -16,9 +16,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from json.encoder import encode_basestring_ascii as quoted
 
-from backups.gateways.filetree import Owner
+from backups.gateways.filetree import Owner, is_unreadable
 
-from .errors import WriteFailed
+from .errors import UnreadableFile, WriteFailed
 
 PIECE = 1 << 20
 AT = b"\0"
@@ -122,10 +122,12 @@ class Lines:
 
 
 class Manifest:
-    """Collects entries in the order in which they stand in the tar."""
+    """Collects entries in the order in which they stand in the tar. With ``strict`` what cannot be read is no entry
+    of the errors but an UnreadableFile; what is gone, or no file, is still one."""
 
-    def __init__(self, directory: str | os.PathLike):
+    def __init__(self, directory: str | os.PathLike, *, strict: bool = False):
         self.counts = Counts()
+        self._strict = strict
         self._files, self._errors = Lines(os.fspath(directory)), Lines(os.fspath(directory))
         self._redis: list[dict] = []
 
@@ -139,7 +141,9 @@ class Manifest:
     def add_redis(self, entry: dict) -> None:
         self._redis.append(entry)
 
-    def add_error(self, path: bytes, why: str, errno: int | None = None) -> None:
+    def add_error(self, path: bytes, why: str, errno: int | None = None, *, is_root: bool = False) -> None:
+        if self._strict and (is_root or is_unreadable(errno)):
+            raise UnreadableFile(text_of(path), why, errno)
         self.counts.skipped += 1
         number = {} if errno is None else {"errno": errno}
         self._errors.add(json.dumps({"path": text_of(path), "why": why} | number).encode("ascii"))

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from .blocks import PIECE, Codec
 from .errors import Cancelled
 from .output import Output
+from .space import Room
 
 WAITING_PER_JOB = 3
 
@@ -46,10 +47,19 @@ class Progress:
 
 
 class Pipeline:
-    """``jobs`` threads compress; whoever calls writes. ``cancelled`` is asked before each thing that is put in."""
+    """``jobs`` threads compress; whoever calls writes. ``cancelled`` is asked before each thing that is put in, and
+    ``room`` after each that was written."""
 
-    def __init__(self, output: Output, codec: Codec, jobs: int, cancelled: Callable[[], bool] | None = None):
+    def __init__(
+        self,
+        output: Output,
+        codec: Codec,
+        jobs: int,
+        cancelled: Callable[[], bool] | None = None,
+        room: Room | None = None,
+    ):
         self.output, self.codec = output, codec
+        self._room = room
         self._cancelled = cancelled or (lambda: False)
         self._most = WAITING_PER_JOB * jobs
         self._threads = ThreadPoolExecutor(jobs)
@@ -99,6 +109,8 @@ class Pipeline:
         while len(self._waiting) > keep:
             future, done = self._waiting.popleft()
             done(future.result() if future else None)
+            if self._room:
+                self._room.check(self.output.at)
 
     def close(self) -> None:
         self._waiting.clear()
