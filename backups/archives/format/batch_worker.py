@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from backups.gateways.filetree import Owners
 
+from .ahead import Ahead
 from .blocks import codec
 from .messages import SLOT, SLOTS, receive, send
 from .packing import Packed, Root, pack
@@ -23,17 +24,22 @@ def serve(shared: int) -> None:
     with os.fdopen(0, "rb") as tasks, os.fdopen(1, "wb") as answers:
         root, codec_name, pure = receive(tasks)
         own_codec, owners, waiting = codec(codec_name, pure=pure), Owners(), SimpleQueue()
-        Thread(target=read_tasks, args=(tasks, waiting), daemon=True).start()
+        ahead = Ahead(root[0])
+        Thread(target=read_tasks, args=(tasks, waiting, ahead), daemon=True).start()
         while task := waiting.get():
             slot, sections = task
-            send(answers, put(memory, slot, pack(Root(*root), sections, own_codec, owners)))
+            packed = pack(Root(*root), sections, own_codec, owners)
+            ahead.learn(sum(step.files for step in packed.steps))
+            send(answers, put(memory, slot, packed))
 
 
-def read_tasks(tasks: BinaryIO, waiting: SimpleQueue) -> None:
+def read_tasks(tasks: BinaryIO, waiting: SimpleQueue, ahead: Ahead) -> None:
     """Take every task at once: a caller that waited for us to read it could not read our answers."""
     try:
         while True:
-            waiting.put(receive(tasks))
+            task = receive(tasks)
+            ahead.announce(task[1])
+            waiting.put(task)
     except EOFError:
         waiting.put(None)
 
