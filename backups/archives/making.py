@@ -9,21 +9,25 @@ from pathlib import Path
 from django.conf import settings
 
 from backups import clock
+from backups.gateways.filetree import is_unreadable
 from backups.gateways.redis.errors import RedisError
 from backups.runs import Turn
 from backups.runs.models import Level
-from backups.templatetags.formats import count_of
+from backups.templatetags.formats import count_of, size
 
 from . import cybersift_restore as reader
 from . import indexes, reading
 from .format.age.keys import parse_recipient
-from .format.errors import ArchiveError, Cancelled, TargetExists, WriteFailed
+from .format.errors import ArchiveError, Cancelled, NoSpace, TargetExists, UnreadableFile, WriteFailed
 from .format.partials import remove_partials
 from .format.writer import About, ArchiveWriter
 from .models import Archive, ArchiveRun, RedisServer
 from .redis_access import Copy, access_of
 from .sources import Source
 
+FULL = "The disk of the location is full. What had been written was removed. Remove old archives, or make room."
+KEPT_FREE = 0.02
+"""Of the file system of a location: other programs must not stop because of an archive."""
 LOGGED = 100
 """So many entries that are missing get a line in the log of the run; the archive names all of them."""
 TOLD_EVERY = 0.5
@@ -53,6 +57,12 @@ def sources_of(archive: Archive) -> list[Source]:
     """The folders of a run, without the archives themselves and the console's keys."""
     apart = (str(archive.path.parent), str(settings.KEYS_DIR))
     return [Source.of(facts).without(apart) for facts in archive.made_by.sources["folders"]]
+
+
+def kept_free(directory: Path) -> int:
+    """Bytes of a location's file system that stay free."""
+    room = os.statvfs(directory)
+    return int(KEPT_FREE * room.f_blocks * room.f_frsize)
 
 
 def servers_of(archive: Archive) -> list[RedisServer]:
@@ -96,6 +106,8 @@ def _write(turn: Turn, archive: Archive) -> list[str]:
             jobs=settings.ARCHIVE_JOBS,
             progress=Telling(turn),
             cancelled=lambda: turn.cancel_requested,
+            unreadable=made_by.unreadable,
+            keep_free=kept_free(archive.path.parent),
             **_sealing(archive),
         ) as writer:
             notes = _fill(writer, archive)
@@ -104,6 +116,13 @@ def _write(turn: Turn, archive: Archive) -> list[str]:
         raise NotMade("Cancelled.", cancelled=True) from error
     except TargetExists as error:
         raise NotMade(f"There is a file {error.path} already. It is left as it is; no archive was made.") from error
+    except UnreadableFile as error:
+        raise NotMade(
+            f"{reader.printable(error.path)} cannot be read ({error.why}), and the profile wants all files or no "
+            "archive. Give the worker's user the right to read it, or leave it out."
+        ) from error
+    except NoSpace as error:
+        raise NotMade(f"{FULL} {size(error.keep_free)} of the disk stay free for others.", str(error)) from error
     except WriteFailed as error:
         raise NotMade(_why_not_written(error), str(error)) from error
     except ArchiveError as error:
@@ -165,14 +184,12 @@ def _made(archive: Archive, facts: "reading.Facts", notes: list[str], seconds: f
 
 def _is_unreadable(error: dict) -> bool:
     """Asked for, there, and not to be had: sockets and files that vanished are no loss."""
-    return error.get("errno") not in (None, errno.ENOENT, errno.ELOOP, errno.ENOTDIR)
+    return is_unreadable(error.get("errno"))
 
 
 def _why_not_written(error: WriteFailed) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return (
-            "The disk of the location is full. What had been written was removed. Remove old archives, or make room."
-        )
+        return FULL
     return f"{error}. What had been written was removed."
 
 

@@ -11,13 +11,11 @@ from backups.runs import Turn
 from backups.runs.models import Level
 from backups.templatetags.formats import count_of, size
 
-from .making import NotMade, servers_of, sources_of
+from .format.space import space_of
+from .making import NotMade, kept_free, servers_of, sources_of
 from .models import Archive, RedisMode, RedisServer
 from .redis_access import access_of
 from .survey import Survey, survey
-
-KEPT_FREE = 0.02
-"""Of the file system of a location: other programs must not stop because of an archive."""
 
 
 @dataclass
@@ -116,8 +114,7 @@ def _refuse_missing(server: RedisServer, missing: list) -> None:
 def _refuse_no_room(archive: Archive, found: Found) -> None:
     """What earlier archives of the profile took of what they read tells how much this one will need; without one it
     must fit as it is."""
-    room = os.statvfs(archive.path.parent)
-    usable = room.f_bavail * room.f_frsize - int(KEPT_FREE * room.f_blocks * room.f_frsize)
+    usable = space_of(archive.path.parent).usable - kept_free(archive.path.parent)
     needed = int(found.bytes * _share(archive))
     if needed > usable:
         raise NotMade(

@@ -112,7 +112,10 @@ def _redis_facts(found: "reader.Archive", entry: dict) -> dict:
 
 
 def take_out(
-    found: "reader.Archive | reader.Foreign", path: str, sink: "reader.Sink", progress: "reader.Progress" = reader.no_progress
+    found: "reader.Archive | reader.Foreign",
+    path: str,
+    sink: "reader.Sink",
+    progress: "reader.Progress" = reader.no_progress,
 ) -> None:
     """One regular file of an archive of ours, by way of the block in which it begins; its checksum is right when this
     returns."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from backups.gateways.filetree import Directory, Selection, Skipped, join, walk
+from backups.gateways.filetree import Directory, Selection, Skipped, join, looked_at, walk
 
 from .sources import Source
 
@@ -73,7 +73,7 @@ def survey(
             if isinstance(each, Skipped):
                 _skip(found, each)
             else:
-                _count(found, each, wanted if excluded else None)
+                _count(found, root, each, wanted if excluded else None)
             if number % OFTEN == 0 and (time.monotonic() > end or (cancelled and cancelled())):
                 found.whole = False
                 break
@@ -111,15 +111,18 @@ def _meant(path: str) -> str:
     return ""
 
 
-def _count(found: Survey, directory: Directory, wanted: Selection | None) -> None:
+def _count(found: Survey, root: int, directory: Directory, wanted: Selection | None) -> None:
     found.links += len(directory.links)
-    for file in directory.files:
-        path = join(directory.path, file.name)
+    for each in looked_at(root, directory):
+        if isinstance(each, Skipped):
+            _skip(found, each)
+            continue
+        path = join(directory.path, each[0])
         if wanted is not None and not _takes(wanted, path):
             found.excluded += 1
-            found.excluded_bytes += file.stat.st_size
+            found.excluded_bytes += each[1].st_size
         else:
-            found.take(path, file.stat)
+            found.take(path, each[1])
 
 
 def _takes(wanted: Selection, path: bytes) -> bool:

@@ -13,13 +13,14 @@ import stat
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-AT_ONCE = 1_000
-"""So many files of one directory are looked at before they are handed on."""
+AT_ONCE = 20_000
+"""So many names of one directory are held at once, and are in order."""
 
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK, opening what has become a FIFO since would wait for somebody to write.
@@ -32,13 +33,6 @@ OTHER_KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFDIR: "became a directory",
 }
-
-
-class File(NamedTuple):
-    """A regular file as it was seen."""
-
-    name: bytes
-    stat: os.stat_result
 
 
 class Link(NamedTuple):
@@ -60,12 +54,14 @@ class Skipped(NamedTuple):
 @dataclass(frozen=True)
 class Directory:
     """A directory with its files and links in order of name. A long one comes in several of these; all but the first
-    have ``first`` False. ``path`` is relative to the root, which itself is ``b""``."""
+    have ``first`` False. ``path`` is relative to the root, which itself is ``b""``.
+
+    ``files`` are names of what the directory calls regular files: nobody has looked at them yet."""
 
     path: bytes
     stat: os.stat_result
     xattrs: dict[bytes, bytes]
-    files: list[File]
+    files: list[bytes]
     links: list[Link]
     first: bool = True
 
@@ -150,12 +146,15 @@ def _directory(
         if selection.one_file_system and facts.st_dev != device:
             yield Skipped(path, "another file system")
             return []
-        names, below = _names(descriptor, path, selection)
+        below: list[bytes] = []
         only = device if selection.one_file_system else None
-        for start in range(0, len(names) or 1, AT_ONCE):
-            files, links, skipped = _look(descriptor, path, names[start : start + AT_ONCE], only)
-            yield Directory(path, facts, read_xattrs(descriptor), files, links, first=not start)
-            yield from skipped
+        with os.scandir(descriptor) as entries:
+            for first, found in _portions(entries):
+                files, others = _sorted_out(found, path, selection, below)
+                links, skipped = _look(descriptor, path, others, only)
+                yield Directory(path, facts, read_xattrs(descriptor), files, links, first)
+                yield from skipped
+        below.sort()
         return below
     except OSError as error:
         yield Skipped(path, reason(error), error.errno)
@@ -164,28 +163,38 @@ def _directory(
         os.close(descriptor)
 
 
-def _names(descriptor: int, path: bytes, selection: Selection) -> tuple[list[bytes], list[bytes]]:
-    """The names in a directory that are asked for: those that are no directories, and those that are."""
-    names, below = [], []
-    with os.scandir(descriptor) as entries:
-        for entry in entries:
-            kind = below if entry.is_dir(follow_symlinks=False) else names
-            kind.append(os.fsencode(entry.name))
-    names.sort()
-    below.sort()
-    if selection.is_everything:
-        return names, below
-    return (
-        [name for name in names if selection.takes(join(path, name))],
-        [name for name in below if selection.enters(join(path, name))],
-    )
+def _portions(entries: Iterator[os.DirEntry]) -> Iterator[tuple[bool, list[os.DirEntry]]]:
+    """At most AT_ONCE at a time, and whether they are the first; once none where there are none."""
+    first = True
+    while (found := list(islice(entries, AT_ONCE))) or first:
+        yield first, found
+        first = False
 
 
-def _look(
-    descriptor: int, path: bytes, names: list[bytes], device: int | None
-) -> tuple[list[File], list[Link], list[Skipped]]:
-    """What these names in a directory are; with ``device`` given, files of others are skipped."""
-    files: list[File] = []
+def _sorted_out(
+    found: list[os.DirEntry], path: bytes, selection: Selection, below: list[bytes]
+) -> tuple[list[bytes], list[bytes]]:
+    """The names that are asked for: of regular files, and of what is neither that nor a directory. Directories to be
+    entered are added to ``below``."""
+    files: list[bytes] = []
+    others: list[bytes] = []
+    for entry in found:
+        name = os.fsencode(entry.name)
+        if entry.is_file(follow_symlinks=False):
+            files.append(name)
+        elif not entry.is_dir(follow_symlinks=False):
+            others.append(name)
+        elif selection.enters(join(path, name)):
+            below.append(name)
+    if not selection.is_everything:
+        files, others = ([name for name in names if selection.takes(join(path, name))] for names in (files, others))
+    files.sort()
+    others.sort()
+    return files, others
+
+
+def _look(descriptor: int, path: bytes, names: list[bytes], device: int | None) -> tuple[list[Link], list[Skipped]]:
+    """What these names in a directory are that are not called regular files."""
     links: list[Link] = []
     skipped: list[Skipped] = []
     for name in names:
@@ -193,19 +202,42 @@ def _look(
             facts = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
             if stat.S_ISLNK(facts.st_mode):
                 links.append(Link(name, facts, os.readlink(name, dir_fd=descriptor)))
-            elif device is not None and facts.st_dev != device:
-                skipped.append(Skipped(join(path, name), "another file system"))
-            elif stat.S_ISREG(facts.st_mode):
-                files.append(File(name, facts))
             else:
-                skipped.append(Skipped(join(path, name), _kind(facts)))
+                skipped.append(Skipped(join(path, name), other_kind(facts, device)))
         except OSError as error:
             skipped.append(Skipped(join(path, name), reason(error), error.errno))
-    return files, links, skipped
+    return links, skipped
 
 
-def _kind(facts: os.stat_result) -> str:
-    return OTHER_KINDS.get(stat.S_IFMT(facts.st_mode), "no regular file")
+def other_kind(facts: os.stat_result, device: int | None = None) -> str:
+    """Why a thing that is no regular file is not taken; with ``device`` given, those of others are another reason."""
+    if device is not None and facts.st_dev != device:
+        return "another file system"
+    return OTHER_KINDS.get(stat.S_IFMT(facts.st_mode), "became something else")
+
+
+def looked_at(
+    root: int, directory: Directory, device: int | None = None
+) -> Iterator[tuple[bytes, os.stat_result] | Skipped]:
+    """The regular files of a directory that ``walk`` has found below ``root``, with what they are. With ``device``
+    those of others are skipped."""
+    try:
+        descriptor = open_directory(root, directory.path)
+    except OSError as error:
+        yield Skipped(directory.path, reason(error), error.errno)
+        return
+    try:
+        for name in directory.files:
+            path = join(directory.path, name)
+            try:
+                facts = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            except OSError as error:
+                yield Skipped(path, reason(error), error.errno)
+                continue
+            taken = stat.S_ISREG(facts.st_mode) and device in (None, facts.st_dev)
+            yield (name, facts) if taken else Skipped(path, other_kind(facts, device))
+    finally:
+        os.close(descriptor)
 
 
 def open_directory(root: int, path: bytes) -> int:
@@ -225,15 +257,18 @@ def open_file(directory: int, name: bytes) -> int:
     return os.open(name, OPEN_FILE, dir_fd=directory)
 
 
+NONE: dict[bytes, bytes] = {}
+
+
 def read_xattrs(descriptor: int) -> dict[bytes, bytes]:
     """Extended attributes, POSIX ACLs (system.posix_acl_*) among them; empty where there are none or no support."""
     try:
         names = os.listxattr(descriptor)
     except OSError:
-        return {}
-    found: dict[bytes, bytes] = {}
+        return NONE
     if not names:
-        return found
+        return NONE
+    found: dict[bytes, bytes] = {}
     for name in sorted(names):
         with suppress(OSError):  # gone since, or for others to read
             found[os.fsencode(name)] = os.getxattr(descriptor, name)
@@ -272,11 +307,20 @@ def _name_of(look_up: Callable[[], str]) -> bytes:
         return b""
 
 
+BECAME_OTHERS = (errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO)
+"""What opening or reading says of a link, a directory or a socket."""
+
+
+def is_unreadable(number: int | None) -> bool:
+    """Whether this errno says that something is there and cannot be read; not that it is gone, or another thing."""
+    return number is not None and number != errno.ENOENT and number not in BECAME_OTHERS
+
+
 def reason(error: OSError) -> str:
     """Why a thing could not be read, in few words."""
     if error.errno == errno.ENOENT:
         return "vanished"
-    if error.errno in (errno.ELOOP, errno.ENOTDIR):
+    if error.errno in BECAME_OTHERS:
         return "became something else"
     return error.strerror or str(error)
 

@@ -37,7 +37,8 @@ def paths(root, **options) -> list[str]:
     for directory in found(root, **options)[0]:
         prefix = directory.path.decode() + "/" if directory.path else ""
         listed.append(prefix or "./")
-        listed += [prefix + each.name.decode() for each in (*directory.links, *directory.files)]
+        names = [link.name for link in directory.links] + directory.files
+        listed += [prefix + name.decode() for name in names]
     return listed
 
 
@@ -101,18 +102,35 @@ def test_a_directory_that_vanishes_during_the_walk_is_told(tree):
     assert all(each.errno for each in skipped)
 
 
-def test_a_file_that_vanishes_during_the_walk_is_told(tree, monkeypatch):
+def test_a_link_that_vanishes_during_the_walk_is_told(tree, monkeypatch):
     monkeypatch.setattr(filetree, "AT_ONCE", 1)
-    descriptor = os.open(tree / "a", os.O_RDONLY | os.O_DIRECTORY)
+    (tree / "links").mkdir()
+    for name in ("one", "two"):
+        (tree / "links" / name).symlink_to("a")
+    descriptor = os.open(tree / "links", os.O_RDONLY | os.O_DIRECTORY)
     steps = walk(descriptor, Selection())
     first = next(steps)
-    (tree / "a/two.txt").unlink()
+    (other,) = {"one", "two"} - {first.links[0].name.decode()}
+    (tree / "links" / other).unlink()
 
     rest = list(steps)
 
     os.close(descriptor)
-    assert [file.name for file in first.files] == [b"one.log"] and first.first
-    assert rest[1:] == [Skipped(b"two.txt", "vanished", 2)] and not rest[0].first
+    assert len(first.links) == 1 and first.first
+    assert rest[1:] == [Skipped(other.encode(), "vanished", 2)] and not rest[0].first
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 100])
+def test_a_long_directory_comes_in_portions(tree, monkeypatch, at_once):
+    monkeypatch.setattr(filetree, "AT_ONCE", at_once)
+
+    directories = found(tree)[0]
+
+    assert [each.path for each in directories if each.first] == [b"", b"a", b"b", b"b/deep", b"b/deep/er", b"empty"]
+    assert sorted(name for each in directories if each.path == b"a" for name in each.files) == [
+        b"one.log",
+        b"two.txt",
+    ]
 
 
 def test_another_file_system_is_not_entered_when_asked():
@@ -130,7 +148,7 @@ def test_names_are_bytes(tree):
     odd = b"\xff\n\x01 name"
     (tree / "a" / os.fsdecode(odd)).write_text("x")
 
-    assert odd in [file.name for directory in found(tree)[0] for file in directory.files]
+    assert odd in [name for directory in found(tree)[0] for name in directory.files]
     assert paths(tree / "a", exclude=["*.log", "*.txt", "*name"]) == ["./"]
 
 

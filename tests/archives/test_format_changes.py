@@ -4,11 +4,15 @@ after each piece: no clock decides when."""
 import errno
 import os
 import random
+import socket
 from pathlib import Path
 
 import pytest
 
-from backups.archives.format.packing import SMALL, read_small
+from backups.archives.format import packing
+from backups.archives.format.blocks import codec
+from backups.archives.format.packing import RECENT, SMALL, Packed, Root, pack, read_small
+from backups.gateways.filetree import Owners
 
 from .reading import Archive, write
 
@@ -26,7 +30,7 @@ def tree(tmp_path) -> Path:
     return root
 
 
-def written_while(tmp_path: Path, tree: Path, change, codec: str = "gz", *, times: int = 1) -> Archive:
+def written_while(tmp_path: Path, tree: Path, change, codec_name: str = "gz", *, times: int = 1) -> Archive:
     """The archive of the tree; ``change()`` is called after each of the first ``times`` pieces."""
     calls = []
 
@@ -34,7 +38,7 @@ def written_while(tmp_path: Path, tree: Path, change, codec: str = "gz", *, time
         if len(calls) < times:
             calls.append(change())
 
-    return write(tmp_path, tree, codec, progress=progress)
+    return write(tmp_path, tree, codec_name, progress=progress)
 
 
 def rewrite(file: Path, data: bytes) -> None:
@@ -44,19 +48,12 @@ def rewrite(file: Path, data: bytes) -> None:
     os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1_000_000_000))
 
 
-@pytest.mark.parametrize("content", [b"", b"sm", b"small and grown", b"LLAMS"])
-def test_a_small_file_that_changed_since_the_walk_is_taken_as_it_is_now(tmp_path, tree, content):
-    archive = written_while(tmp_path, tree, lambda: rewrite(tree / "b", content))
-
-    assert archive.content("files/tree/b") == content
-    assert "changed" not in archive.files["files/tree/b"]
-
-
-@pytest.mark.parametrize("size", [20_000, SMALL + 1])
-def test_a_small_file_that_has_become_big_comes_after_its_tree(tmp_path, tree, size):
-    archive = written_while(tmp_path, tree, lambda: rewrite(tree / "b", b"x" * size))
-
-    assert archive.names[-3:] == ["files/tree/c", "files/tree/b", "BACKUP/manifest.json"]
+def packed(tree: Path, *names: bytes) -> Packed:
+    root = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return pack(Root(root), [(b"", b"files/tree", list(names), False)], codec("tar"), Owners())
+    finally:
+        os.close(root)
 
 
 @pytest.mark.parametrize("size", [0, 500, PIECE, PIECE + 5000])
@@ -106,28 +103,44 @@ def test_a_file_with_holes_that_shrinks_keeps_the_length_of_its_map(tmp_path, tr
     assert len(archive.content("files/tree/a-big")) == 17 << 20
 
 
-@pytest.mark.parametrize("name", ["b", "b-big"])
-def test_what_vanishes_is_told(tmp_path, tree, name):
+def test_a_big_file_that_vanishes_is_told(tmp_path, tree):
     (tree / "b-big").write_bytes(bytes(SMALL) + b"x")
 
-    archive = written_while(tmp_path, tree, (tree / name).unlink)
+    archive = written_while(tmp_path, tree, (tree / "b-big").unlink)
 
-    assert archive.errors == {f"files/tree/{name}": {"path": f"files/tree/{name}", "why": "vanished", "errno": 2}}
-    assert archive.manifest["counts"]["skipped"] == 1 and f"files/tree/{name}" not in archive.names
+    assert archive.errors == {"files/tree/b-big": {"path": "files/tree/b-big", "why": "vanished", "errno": 2}}
+    assert archive.manifest["counts"]["skipped"] == 1 and "files/tree/b-big" not in archive.names
 
 
-@pytest.mark.parametrize("name", ["b", "b-big"])
-@pytest.mark.parametrize("make", [lambda path: path.symlink_to("c"), os.mkfifo], ids=["link", "FIFO"])
-def test_what_becomes_a_link_or_a_fifo_is_not_read(tmp_path, tree, name, make):
+def test_a_small_file_that_vanishes_is_told(tree):
+    (step,), errors, rest = packed(tree, b"b", b"gone", b"c")
+
+    assert errors == [(b"files/tree/gone", "vanished", 2)] and not rest
+    assert (step.files, step.bytes, step.asides) == (2, 10, [])
+
+
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as own:
+        own.bind(str(path))
+
+
+MAKERS = [lambda path: path.symlink_to("c"), os.mkfifo, Path.mkdir, make_socket]
+
+
+@pytest.mark.parametrize("make", MAKERS, ids=["link", "FIFO", "directory", "socket"])
+def test_what_becomes_another_thing_is_not_taken(tmp_path, tree, make):
     (tree / "b-big").write_bytes(bytes(SMALL) + b"x")
 
     def change() -> None:
-        (tree / name).unlink()
-        make(tree / name)
+        (tree / "b-big").unlink()
+        make(tree / "b-big")
 
     archive = written_while(tmp_path, tree, change)
+    small = packed(tree, b"b-big")
 
-    assert archive.errors[f"files/tree/{name}"]["why"] == "became something else"
+    assert archive.errors["files/tree/b-big"]["why"] == "became something else"
+    assert small.steps == [] and len(small.errors) == 1
+    assert small.errors[0][1] in ("became something else", "a FIFO")
 
 
 @pytest.mark.parametrize("size", [5, SMALL + 1])
@@ -153,11 +166,45 @@ def test_a_small_file_that_is_written_to_all_the_time_is_marked(tree):
         rewrite(tree / "b", b"g" * next(grown))
         return data
 
-    folder, facts = os.open(tree, os.O_RDONLY | os.O_DIRECTORY), (tree / "b").stat()
-    small = read_small(folder, b"b", (facts.st_size, facts.st_mtime_ns), read)
-    os.close(folder)
+    with (tree / "b").open("rb") as file:
+        data, _, changed = read_small(file.fileno(), (tree / "b").stat(), read)
 
-    assert small.changed and small.data == b"g" * 6
+    assert changed and data == b"g" * 6
+
+
+@pytest.mark.parametrize("content", [b"", b"sm", b"small and grown", b"LLAMS"])
+def test_a_small_file_that_is_written_to_once_is_taken_as_it_is_then(tree, content):
+    writes = iter([content])
+
+    def read(descriptor: int, size: int) -> bytes:
+        data = os.read(descriptor, size)
+        for new in writes:
+            rewrite(tree / "b", new)
+        return data
+
+    with (tree / "b").open("rb") as file:
+        data, facts, changed = read_small(file.fileno(), (tree / "b").stat(), read)
+
+    assert (data, facts.st_size, changed) == (content, len(content), False)
+
+
+def test_a_small_file_that_becomes_a_big_one_is_left_to_others(tree):
+    def read(descriptor: int, size: int) -> bytes:
+        os.truncate(tree / "b", SMALL + 1)
+        return os.read(descriptor, size)
+
+    with (tree / "b").open("rb") as file:
+        assert read_small(file.fileno(), (tree / "b").stat(), read)[1].st_size > SMALL
+
+
+@pytest.mark.parametrize("age", [0, RECENT * 2])
+def test_what_is_longer_than_the_first_read_is_read_whole_whether_it_is_recent_or_not(tree, monkeypatch, age):
+    monkeypatch.setattr(packing, "FIRST", 3)
+    monkeypatch.setattr(packing, "RECENT", -age)
+
+    (step,), _, _ = packed(tree, b"b", b"c")
+
+    assert b"".join(step.block)[512:517] == b"small" and b"".join(step.block)[1536:1541] == b"other"
 
 
 def test_what_cannot_be_read_is_told_with_the_number_of_the_error(tmp_path):

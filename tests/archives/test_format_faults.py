@@ -10,6 +10,7 @@ import pytest
 
 from backups.archives.format.batches import Helper
 from backups.archives.format.errors import ArchiveError, Cancelled, HelperDied, TargetExists, WriteFailed
+from backups.archives.format.packing import Root
 from backups.archives.format.writer import ArchiveWriter, RedisFacts
 
 from .reading import ABOUT
@@ -184,12 +185,13 @@ def test_an_archive_does_not_hold_itself(tree):
 
 def test_a_helper_that_is_killed_ends_the_archive(tree):
     root = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
-    helper = Helper(root, "gz", False)
+    helper = Helper(Root(root), "gz", False)
+    sections = [(b"", b"files/tree", [b"small"], False)]
     try:
-        assert helper.ask([(b"", b"files/tree", [(b"small", 2000, 0)])]).files == 1
+        assert helper.ask(sections).result().steps[0].files == 1
         helper._process.kill()
         with pytest.raises(HelperDied, match="-9"):
-            helper.ask([(b"", b"files/tree", [(b"small", 2000, 0)])])
+            helper.ask(sections).result()
     finally:
         helper.close()
         os.close(root)

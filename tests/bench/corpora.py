@@ -6,6 +6,7 @@ from array import array
 from pathlib import Path
 
 SMALL_FILES, A_DIRECTORY = 200_000, 100
+TINY_FILES, TINY_PARTS = 1_000_000, 5
 WEIGHTS_MIB = (512, 512, 400, 300, 200, 100, 20, 4)
 LOGS, LOG_MIB = 50, 10
 
@@ -18,6 +19,15 @@ def small_files(root: Path) -> None:
         folder.mkdir(parents=True)
         for trial in range(A_DIRECTORY):
             (folder / f"trial-{trial:04}.json").write_text(json.dumps(_trial(noise, number, trial)))
+
+
+def tiny_files(root: Path) -> None:
+    """A million, in five equal parts."""
+    for number in range(TINY_FILES // 1000):
+        folder = root / f"part{number * TINY_PARTS * 1000 // TINY_FILES}" / f"{number:04}"
+        folder.mkdir(parents=True)
+        for name in range(1000):
+            (folder / f"{name:04}.json").touch()
 
 
 def _trial(noise: random.Random, run: int, trial: int) -> dict:

@@ -16,8 +16,8 @@ from backups.gateways.filetree import Owners, join, open_directory, open_file, r
 from .blocks import LONGEST
 from .bodies import Body, gathered, put_body
 from .headers import FILE, MOST_OCTAL, header, xattr_records
-from .manifest import Manifest, entry_line
-from .packing import file_end
+from .manifest import Manifest, entry_line, joined
+from .packing import file_flags
 from .pipeline import Pipeline, Place, Progress
 from .sparse import Segment, data_segments, has_holes, placeholder, sparse_map, sparse_records
 
@@ -116,13 +116,14 @@ class BigFiles:
         if body.size != seen.stored:
             self._pipeline.replace(place, self._header(seen, body.size))
         size = seen.stat.st_size if seen.segments else body.size
-        end = file_end(body.sha256, seen.xattrs, changed=not whole) + (', "sparse": true' if seen.segments else "")
+        end = f', "sha256": "{body.sha256}"' + file_flags(seen.xattrs, changed=not whole)
+        end += ', "sparse": true' if seen.segments else ""
         facts, owner = seen.stat, self._owners.of(seen.stat)
         line = entry_line(seen.path, "f", facts.st_mode, owner, facts.st_mtime_ns, f', "size": {size}', end)
         self._pipeline.call(lambda: self._enter(line, place, size, not whole))
 
     def _enter(self, line: str, place: Place, size: int, changed: bool) -> None:
-        self._manifest.add([line], place.at)
+        self._manifest.add(joined([line]), place.at)
         self._manifest.counts.files += 1
         self._manifest.counts.bytes += size
         self._manifest.counts.changed += changed

@@ -26,7 +26,7 @@ Parts = tuple[bytes, ...]
 LONGEST = 4 << 20
 """The most plain bytes that the writer puts into one block, as far as it is its choice."""
 
-SAMPLE, WORTH_IT = 64 << 10, 0.985
+SAMPLE, WORTH_IT = 16 << 10, 0.985
 """Of long data a sample in the middle is tried first; if it stays above this share, the block is stored."""
 
 

@@ -15,6 +15,22 @@ class WriteFailed(ArchiveError):
         super().__init__(f"{self.path} cannot be written: {error.strerror or error}")
 
 
+class NoSpace(ArchiveError):
+    """There is less room than must stay free; both in bytes. A disk that is full is a ``WriteFailed``."""
+
+    def __init__(self, directory: str | os.PathLike, usable: int, keep_free: int):
+        self.directory, self.usable, self.keep_free = os.fspath(directory), usable, keep_free
+        super().__init__(f"{self.directory} has {usable:,} bytes of room; {keep_free:,} must stay free")
+
+
+class UnreadableFile(ArchiveError):
+    """Something cannot be read, and the archive was to be whole or not at all. ``path`` is that in the archive."""
+
+    def __init__(self, path: str, why: str, errno: int | None):
+        self.path, self.why, self.errno = path, why, errno
+        super().__init__(f"{path} cannot be read: {why}")
+
+
 class TargetExists(ArchiveError):
     """There is a file of this name already; it is left as it is."""
 

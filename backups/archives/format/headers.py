@@ -5,6 +5,7 @@ backup makes a header for every file.
 """
 
 import functools
+import zlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -18,12 +19,14 @@ MOST_ID = 0o7777777
 END = bytes(2 * BLOCK)
 """The two blocks of zeros that end a tar."""
 
+ZEROS = bytes(BLOCK)
+
 ROOT = Owner(0, 0, b"root", b"root")
 
 
 def padding(size: int) -> bytes:
     """The zeros that fill the last block of so many bytes."""
-    return bytes(-size % BLOCK)
+    return ZEROS[: -size % BLOCK]
 
 
 def header(
@@ -50,6 +53,24 @@ def header(
         pax |= records
     body = _ustar(name, fixed, seconds, size)
     return _pax_entry(pax) + body if pax else body
+
+
+class FileHeaders:
+    """The same headers for many regular files of one mode and owner: what these have in common is made once."""
+
+    def __init__(self, mode: int, owner: Owner):
+        self._mode, self._owner = mode, owner
+        self._middle, self._tail, self._total, self._records = _fixed(FILE, mode & 0o7777, owner, b"")
+
+    def of(self, name: bytes, mtime_ns: int, size: int, xattrs: Mapping[bytes, bytes]) -> bytes:
+        """``size`` is below 8 GiB."""
+        seconds = mtime_ns // 1_000_000_000
+        if xattrs or len(name) > 100 or not 0 <= seconds <= MOST_OCTAL or self._records:
+            records = xattr_records(xattrs)
+            return header(name, FILE, self._mode, self._owner, mtime_ns, size=size, records=records)
+        numbers = b"%011o\0%011o\0" % (size, seconds)
+        total = _sum(name + numbers) + self._total
+        return b"%b%b%b%06o\0 %b" % (name.ljust(100, b"\0"), self._middle, numbers, total, self._tail)
 
 
 def _records(name: bytes, seconds: int, size: int, target: bytes, size_record: bool) -> dict[bytes, bytes]:
@@ -93,8 +114,13 @@ def _ustar(name: bytes, fixed: Fixed, seconds: int, size: int) -> bytes:
         size if size <= MOST_OCTAL else 0,
         seconds if 0 <= seconds <= MOST_OCTAL else 0,
     )
-    total = sum(first) + sum(numbers) + fixed.total
+    total = _sum(first + numbers) + fixed.total
     return b"%b%b%b%06o\0 %b" % (first.ljust(100, b"\0"), fixed.middle, numbers, total, fixed.tail)
+
+
+def _sum(data: bytes) -> int:
+    """The sum of at most 256 bytes: Adler-32 has it in its lower half, plus one and modulo 65,521."""
+    return (zlib.adler32(data) & 0xFFFF) - 1
 
 
 def _pax_entry(pax: Mapping[bytes, bytes]) -> bytes:

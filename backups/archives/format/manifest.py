@@ -1,7 +1,8 @@
 """The manifest: one line of JSON an entry, kept in a file without a name until it goes into the archive.
 
 Memory does not grow with the number of files. The lines of files end in `at`, which is known only when their block
-has been written, so they are made in two parts: ``entry_line`` without it, and ``Manifest.add`` with it.
+has been written, so they are made in two parts: ``entry_line`` without it, ``joined`` with an AT in its place, and
+``Manifest.add`` puts in the numbers, for a whole block at once.
 """
 
 import base64
@@ -10,16 +11,18 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from json.encoder import encode_basestring_ascii as quoted
 
-from backups.gateways.filetree import Owner
+from backups.gateways.filetree import Owner, is_unreadable
 
-from .errors import WriteFailed
+from .errors import UnreadableFile, WriteFailed
 
 PIECE = 1 << 20
+AT = b"\0"
+"""Stands for a number that comes later: JSON never has this byte."""
 
 
 def text_of(name: bytes) -> str:
@@ -32,12 +35,28 @@ def entry_line(
 ) -> str:
     """An entry but for its ``at`` and the closing brace. ``middle`` and ``end`` are further members, each with a
     comma before it: `size` or `target`, and `sha256` and the flags."""
-    name, who = quoted(text_of(path)), _owner_text(mode & 0o7777, owner)
+    name, who = quoted(text_of(path)), owner_text(mode & 0o7777, owner)
     return f'{{"path": {name}, "type": "{kind}"{middle}, {who}, "mtime": {mtime_ns}{end}'
 
 
+def file_line(start: str, name: bytes, size: int, who: str, mtime_ns: int, end: str) -> str:
+    """``entry_line`` of a regular file, from what ``line_start`` made for all files of its directory and
+    ``owner_text`` for all of its mode and owner."""
+    return f'{start}{quoted(text_of(name))[1:]}, "type": "f", "size": {size}, {who}, "mtime": {mtime_ns}{end}'
+
+
+def line_start(directory: bytes) -> str:
+    return f'{{"path": {quoted(text_of(directory))[:-1]}/'
+
+
+def joined(lines: list[str]) -> bytes:
+    """Lines as they stand in the manifest, with AT for each of their places."""
+    end = ', "at": \0}'
+    return ((end + ",\n").join(lines) + end).encode("ascii")
+
+
 @functools.lru_cache(maxsize=4096)
-def _owner_text(mode: int, owner: Owner) -> str:
+def owner_text(mode: int, owner: Owner) -> str:
     names = {"uname": text_of(owner.uname), "gname": text_of(owner.gname)}
     return json.dumps({"mode": mode, "uid": owner.uid, "gid": owner.gid} | names)[1:-1]
 
@@ -77,10 +96,11 @@ class Lines:
         with self._writing():
             self.file = tempfile.TemporaryFile(dir=self.directory, buffering=PIECE)  # noqa: SIM115 - see close
 
-    def add(self, text: str) -> None:
-        line = (",\n" if self.size else "") + text
+    def add(self, text: bytes) -> None:
         with self._writing():
-            self.size += self.file.write(line.encode("ascii"))
+            if self.size:
+                self.size += self.file.write(b",\n")
+            self.size += self.file.write(text)
 
     def pieces(self) -> Iterator[bytes]:
         with self._writing():
@@ -102,29 +122,31 @@ class Lines:
 
 
 class Manifest:
-    """Collects entries in the order in which they stand in the tar."""
+    """Collects entries in the order in which they stand in the tar. With ``strict`` what cannot be read is no entry
+    of the errors but an UnreadableFile; what is gone, or no file, is still one."""
 
-    def __init__(self, directory: str | os.PathLike):
+    def __init__(self, directory: str | os.PathLike, *, strict: bool = False):
         self.counts = Counts()
+        self._strict = strict
         self._files, self._errors = Lines(os.fspath(directory)), Lines(os.fspath(directory))
         self._redis: list[dict] = []
 
-    def add(self, lines: list[str], places: Iterable[int] | int) -> None:
-        """Entries, and where they are: one place for all of them, or one each."""
+    def add(self, text: bytes, places: Sequence[int] | int) -> None:
+        """What ``joined`` made of some entries, and where they are: one place for all of them, or one each."""
         if isinstance(places, int):
-            end = f', "at": {places}}}'
-            self._files.add((end + ",\n").join(lines) + end)
+            self._files.add(text.replace(AT, b"%d" % places))
         else:
-            pairs = zip(lines, places, strict=True)
-            self._files.add(",\n".join(f'{line}, "at": {at}}}' for line, at in pairs))
+            self._files.add(text.replace(b"%", b"%%").replace(AT, b"%d") % tuple(places))
 
     def add_redis(self, entry: dict) -> None:
         self._redis.append(entry)
 
-    def add_error(self, path: bytes, why: str, errno: int | None = None) -> None:
+    def add_error(self, path: bytes, why: str, errno: int | None = None, *, is_root: bool = False) -> None:
+        if self._strict and (is_root or is_unreadable(errno)):
+            raise UnreadableFile(text_of(path), why, errno)
         self.counts.skipped += 1
         number = {} if errno is None else {"errno": errno}
-        self._errors.add(json.dumps({"path": text_of(path), "why": why} | number))
+        self._errors.add(json.dumps({"path": text_of(path), "why": why} | number).encode("ascii"))
 
     def closed(self, facts: dict) -> "Text":
         """The whole text, with ``facts`` on its first line."""

@@ -35,9 +35,10 @@ class Output:
         """Of the file on the disk, in bytes."""
         return self.at
 
-    def is_same_file(self, facts: os.stat_result) -> bool:
-        """Whether this was seen of the archive itself, which may lie in the tree that it is to hold."""
-        return facts.st_ino == self._facts.st_ino and facts.st_dev == self._facts.st_dev
+    @property
+    def key(self) -> tuple[int, int]:
+        """Device and inode: the archive itself may lie in the tree that it is to hold."""
+        return self._facts.st_dev, self._facts.st_ino
 
     def write(self, *parts: bytes) -> int:
         """Append; returns where the first part begins."""

@@ -1,29 +1,34 @@
 """Packs a batch: small files are read, hashed, framed and compressed into one block that can be read alone.
 
 Runs in helper processes as well as in the caller's own; what goes in and comes out are therefore plain tuples, lists
-and bytes, as marshal knows them.
+and bytes, as marshal knows them. Nobody has looked at the files before: what is not for a block with others comes
+back in its place, so that the archive keeps the order of the walk.
 """
 
-import hashlib
 import os
-import stat
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
+from stat import S_ISREG
 from typing import NamedTuple
 
-from backups.gateways.filetree import Owners, join, open_directory, open_file, read_xattrs, reason
+from backups.gateways.filetree import OPEN_FILE, Owners, join, open_directory, other_kind, read_xattrs, reason
 
-from .blocks import LONGEST, WHOLE, Codec
-from .headers import FILE, header, padding, xattr_records
-from .manifest import entry_line, xattrs_member
+from .blocks import LONGEST, WHOLE, Codec, Parts
+from .headers import FileHeaders, padding
+from .manifest import file_line, joined, line_start, owner_text, xattrs_member
 
 SMALL = 1 << 20
 """Files of up to so many bytes are collected into blocks; a bigger one owns its blocks."""
 
 MOST_FILES = 1_000
-SLACK = 16 << 10
-"""A small file may have grown by so many bytes since the walk: all files of a batch together then still make a block
-that readers take."""
+FIRST = 64 << 10
+"""So much is read of a file before anything is known of it."""
+
+RECENT = 2_000_000_000
+"""What has been read and was last touched so long (ns) before its batch was begun is whole: that spares looking at it
+before, too. Whoever writes sets the ctime, and nobody can set it back."""
 
 OVERHEAD = 1_024
 """About what header and padding add to a file, in bytes."""
@@ -31,168 +36,255 @@ OVERHEAD = 1_024
 
 @dataclass
 class Batch:
-    """Entries in their order, as sections: those of files (directory, its name in the archive, what was seen of each
-    file), and those of finished headers (None, empty, header and line of each)."""
+    """Entries in their order, as sections: names of files (directory, its path in the archive, names, whether they
+    are taken even if they have other names), and finished headers (None, empty, header and line of each, False)."""
 
     sections: list[tuple] = field(default_factory=list)
     count: int = 0
-    size: int = 0
-
-    def has_room_for(self, size: int) -> bool:
-        return self.count < MOST_FILES and (not self.count or self.size + size + OVERHEAD <= LONGEST)
+    made: int = 0
+    """Bytes of finished headers."""
 
     def add_made(self, head: bytes, line: str) -> None:
-        self._add(None, b"", (head, line), len(head))
-
-    def add_file(self, directory: bytes, prefix: bytes, name: bytes, facts: os.stat_result) -> None:
-        self._add(directory, prefix, (name, facts.st_size, facts.st_mtime_ns), facts.st_size + OVERHEAD)
-
-    def _add(self, directory: bytes | None, prefix: bytes, item: tuple, size: int) -> None:
-        if not self.sections or self.sections[-1][0] != directory:
-            self.sections.append((directory, prefix, []))
-        self.sections[-1][2].append(item)
+        if not self.sections or self.sections[-1][0] is not None:
+            self.sections.append((None, b"", [], False))
+        self.sections[-1][2].append((head, line))
         self.count += 1
-        self.size += size
+        self.made += len(head)
+
+    def add_files(self, directory: bytes, prefix: bytes, names: list[bytes], linked: bool = False) -> None:
+        if self.sections and (directory, linked) == (self.sections[-1][0], self.sections[-1][3]):
+            self.sections[-1][2].extend(names)
+        else:
+            self.sections.append((directory, prefix, names, linked))
+        self.count += len(names)
 
 
-class Packed(NamedTuple):
-    """A block and what is in it. ``places`` are the offsets of the entries in the plain data. ``grown`` names files
-    (directory, archive path of it, name) that are left for later because they have grown; ``errors`` are (path, why,
-    errno)."""
+class Root(NamedTuple):
+    """What a packer must know of a tree: the descriptor of its root, the only device that is asked for, if any, and
+    device and inode of the archive itself."""
 
-    block: bytes
-    lines: list[str]
+    descriptor: int
+    device: int | None = None
+    itself: tuple[int, int] | None = None
+
+
+class Aside(NamedTuple):
+    """A file that is not for a block with others, and of which nothing was read: a big one, or one with several
+    names, whose device and inode are ``key``. ``prefix`` is the path of its directory in the archive."""
+
+    directory: bytes
+    prefix: bytes
+    name: bytes
+    key: tuple[int, int] | None
+    st_mode: int
+    st_uid: int
+    st_gid: int
+    st_mtime_ns: int
+
+    @property
+    def path(self) -> bytes:
+        return join(self.prefix, self.name)
+
+
+class Step(NamedTuple):
+    """A block and what comes after it.
+
+    ``text`` is for ``Manifest.add``; ``places`` are the offsets of the entries in the plain data, where somebody
+    wants them. ``asides`` are fields of ``Aside``.
+    """
+
+    block: Parts
+    text: bytes
     places: list[int]
-    errors: list[tuple[bytes, str, int | None]]
-    grown: list[tuple[bytes, bytes, bytes]]
     files: int
     bytes: int
     changed: int
+    asides: list[tuple]
 
 
-class Small(NamedTuple):
-    """A small file as it was read."""
+class Packed(NamedTuple):
+    """A batch in steps; the plain data of all is at most LONGEST. ``rest`` are the sections that found no room.
+    ``errors`` are (path, why, errno)."""
 
-    data: bytes
-    stat: os.stat_result
-    xattrs: dict[bytes, bytes]
-    changed: bool
+    steps: list[Step]
+    errors: list[tuple[bytes, str, int | None]]
+    rest: list[tuple]
 
 
-def pack(root: int, sections: list[tuple], codec: Codec, owners: Owners) -> Packed:
-    """The block of a batch below the directory that the descriptor ``root`` is."""
-    packer = Packer(root, owners)
-    for directory, prefix, items in sections:
-        if directory is None:
-            packer.take_made(items)
-        else:
-            packer.take_files(directory, prefix, items)
-    return packer.packed(codec)
+Small = tuple[bytes, os.stat_result, Mapping[bytes, bytes], bool]
+"""A small file as it was read: content, what was seen of it, extended attributes, whether it has changed meanwhile.
+No class, because making one takes a twentieth of the time that there is for a file."""
+
+
+def pack(root: Root, sections: list[tuple], codec: Codec, owners: Owners) -> Packed:
+    """As much of a batch as there is room for: at least its first entry."""
+    packer = Packer(root, codec, owners)
+    for number, (directory, prefix, items, linked) in enumerate(sections):
+        made = directory is None
+        left = packer.take_made(items) if made else packer.take_files(directory, prefix, items, linked)
+        if left:
+            return packer.packed([(directory, prefix, left, linked), *sections[number + 1 :]])
+    return packer.packed([])
 
 
 class Packer:
-    def __init__(self, root: int, owners: Owners):
-        self._root, self._owners = root, owners
+    def __init__(self, root: Root, codec: Codec, owners: Owners):
+        self._root, self._codec, self._owners = root, codec, owners
+        self._room = LONGEST
+        self._quiet = time.time_ns() - RECENT
+        self._steps: list[Step] = []
+        self._errors: list[tuple[bytes, str, int | None]] = []
+        self._alike: dict[tuple[int, int, int], tuple[FileHeaders, str]] = {}
+        self._begin()
+
+    def packed(self, rest: list[tuple]) -> Packed:
+        self._end()
+        return Packed(self._steps, self._errors, rest)
+
+    def _begin(self) -> None:
         self._parts: list[bytes] = []
+        self._lines: list[str] = []
+        self._places: list[int] = []
+        self._asides: list[tuple] = []
         self._size = self._files = self._bytes = self._changed = 0
-        self._lines, self._places, self._errors, self._grown = [], [], [], []
 
-    def packed(self, codec: Codec) -> Packed:
-        block = b"".join(codec.pack(b"".join(self._parts), WHOLE)) if self._parts else b""
-        return Packed(
-            block,
-            self._lines,
-            self._places,
-            self._errors,
-            self._grown,
-            self._files,
-            self._bytes,
-            self._changed,
-        )
-
-    def take_made(self, items: list[tuple[bytes, str]]) -> None:
-        for head, line in items:
-            self._put(line, head)
-
-    def take_files(self, directory: bytes, prefix: bytes, items: list[tuple[bytes, int, int]]) -> None:
-        try:
-            descriptor = open_directory(self._root, directory)
-        except OSError as error:
-            self._errors += [(join(prefix, item[0]), reason(error), error.errno) for item in items]
+    def _end(self) -> None:
+        if self._lines:
+            block, text = self._codec.pack(b"".join(self._parts), WHOLE), joined(self._lines)
+        elif self._asides:
+            block, text = (), b""
+        else:
             return
+        places = [] if self._codec.hops else self._places
+        self._steps.append(Step(block, text, places, self._files, self._bytes, self._changed, self._asides))
+        self._begin()
+
+    def _has_room_for(self, size: int) -> bool:
+        return size <= self._room or self._room == LONGEST
+
+    def take_made(self, items: list[tuple[bytes, str]]) -> list[tuple[bytes, str]]:
+        """Returns those for which there is no room."""
+        for number, (head, line) in enumerate(items):
+            if not self._has_room_for(len(head)):
+                return items[number:]
+            self._put(line, len(head), head)
+        return []
+
+    def _put(self, line: str, size: int, *parts: bytes) -> None:
+        if self._asides:
+            self._end()
+        self._lines.append(line)
+        self._places.append(self._size)
+        self._parts += parts
+        self._size += size
+        self._room -= size
+
+    def take_files(self, directory: bytes, prefix: bytes, names: list[bytes], linked: bool) -> list[bytes]:
+        """Returns those for which there is no room."""
         try:
-            for name, size, mtime_ns in items:
-                self._take(descriptor, directory, prefix, name, (size, mtime_ns))
+            folder = open_directory(self._root.descriptor, directory)
+        except OSError as error:
+            self._errors += [(join(prefix, name), reason(error), error.errno) for name in names]
+            return []
+        start, place = line_start(prefix), (directory, prefix, linked)
+        try:
+            for number, name in enumerate(names):
+                try:
+                    small = self._read(folder, name, place)
+                except OSError as error:
+                    self._errors.append((join(prefix, name), reason(error), error.errno))
+                    continue
+                if small is None:
+                    continue
+                if not self._has_room_for(len(small[0]) + OVERHEAD):
+                    return names[number:]
+                self._frame(start, prefix, name, *small)
+        finally:
+            os.close(folder)
+        return []
+
+    def _read(self, folder: int, name: bytes, place: tuple[bytes, bytes, bool]) -> Small | None:
+        """The file, if it is one for this block."""
+        changed, descriptor = False, os.open(name, OPEN_FILE, dir_fd=folder)
+        try:
+            data = os.read(descriptor, FIRST)
+            facts = os.fstat(descriptor)
+            if facts.st_size <= SMALL and (facts.st_nlink == 1 or place[2]) and self._is_asked_for(facts):
+                if facts.st_ctime_ns > self._quiet or len(data) != facts.st_size:
+                    data, facts, changed = read_small(descriptor, facts)
+                if facts.st_size <= SMALL:
+                    return data, facts, read_xattrs(descriptor), changed
         finally:
             os.close(descriptor)
+        self._put_aside(*place, name, facts)
+        return None
 
-    def _take(self, descriptor: int, directory: bytes, prefix: bytes, name: bytes, seen: tuple[int, int]) -> None:
-        path = join(prefix, name)
-        try:
-            small = read_small(descriptor, name, seen)
-        except OSError as error:
-            self._errors.append((path, reason(error), error.errno))
-            return
-        if small is None:
-            self._grown.append((directory, prefix, name))
-        elif not stat.S_ISREG(small.stat.st_mode):
-            self._errors.append((path, "became something else", None))
+    def _is_asked_for(self, facts: os.stat_result) -> bool:
+        _, device, itself = self._root
+        if device is not None and facts.st_dev != device:
+            return False
+        return S_ISREG(facts.st_mode) and (facts.st_dev, facts.st_ino) != itself
+
+    def _put_aside(self, directory: bytes, prefix: bytes, linked: bool, name: bytes, facts: os.stat_result) -> None:
+        key, device = (facts.st_dev, facts.st_ino), self._root.device
+        if not S_ISREG(facts.st_mode) or device not in (None, facts.st_dev):
+            self._errors.append((join(prefix, name), other_kind(facts, device), None))
+        elif key == self._root.itself:
+            self._errors.append((join(prefix, name), "this archive itself", None))
         else:
-            self._frame(path, small)
+            several = facts.st_nlink > 1 and not linked
+            who = (facts.st_mode, facts.st_uid, facts.st_gid, facts.st_mtime_ns)
+            self._asides.append((directory, prefix, name, key if several else None, *who))
 
-    def _frame(self, path: bytes, small: Small) -> None:
-        data, facts, xattrs, changed = small
-        size, mode, mtime_ns = len(data), facts.st_mode, facts.st_mtime_ns
-        owner = self._owners.of(facts)
-        records = xattr_records(xattrs) if xattrs else None
-        digest = hashlib.sha256(data).hexdigest()
-        line = entry_line(path, "f", mode, owner, mtime_ns, f', "size": {size}', file_end(digest, xattrs, changed))
-        self._put(line, header(path, FILE, mode, owner, mtime_ns, size=size, records=records), data, padding(size))
+    def _frame(
+        self,
+        start: str,
+        prefix: bytes,
+        name: bytes,
+        data: bytes,
+        facts: os.stat_result,
+        xattrs: Mapping[bytes, bytes],
+        changed: bool,
+    ) -> None:
+        size, mtime_ns, kind = len(data), facts.st_mtime_ns, (facts.st_mode, facts.st_uid, facts.st_gid)
+        headers, who = self._alike.get(kind) or self._of_this_kind(kind, facts)
+        end = f', "sha256": "{sha256(data).hexdigest()}"'
+        if xattrs or changed:
+            end += file_flags(xattrs, changed)
+        head, fill = headers.of(b"%b/%b" % (prefix, name), mtime_ns, size, xattrs), padding(size)
+        self._put(file_line(start, name, size, who, mtime_ns, end), len(head) + size + len(fill), head, data, fill)
         self._files += 1
         self._bytes += size
         self._changed += changed
 
-    def _put(self, line: str, *parts: bytes) -> None:
-        self._lines.append(line)
-        self._places.append(self._size)
-        self._parts += parts
-        self._size += sum(map(len, parts))
+    def _of_this_kind(self, kind: tuple[int, int, int], facts: os.stat_result) -> tuple[FileHeaders, str]:
+        owner = self._owners.of(facts)
+        made = self._alike[kind] = FileHeaders(facts.st_mode, owner), owner_text(facts.st_mode & 0o7777, owner)
+        return made
 
 
-def file_end(digest: str, xattrs: dict[bytes, bytes], changed: bool) -> str:
-    """The members of a regular file's line that come last."""
-    flag = ', "changed": true' if changed else ""
-    return f', "sha256": "{digest}"{xattrs_member(xattrs)}{flag}'
+def file_flags(xattrs: dict[bytes, bytes], changed: bool) -> str:
+    """The members of a regular file's line that few have."""
+    return xattrs_member(xattrs) + (', "changed": true' if changed else "")
 
 
 def read_small(
-    directory: int, name: bytes, seen: tuple[int, int], read: Callable[[int, int], bytes] = os.read
-) -> Small | None:
-    """The file as it is; None if it has grown by more than SLACK. ``seen`` is its size and mtime of the walk.
+    descriptor: int, seen: os.stat_result, read: Callable[[int, int], bytes] = os.read
+) -> tuple[bytes, os.stat_result, bool]:
+    """The content of a file, what is seen of it afterwards, and whether somebody writes to it. ``seen`` was seen of
+    it before. If it is not a small one any more, the content means nothing.
 
-    What was written to since then is read once more; what is then written to again is marked as changed.
+    What is written to meanwhile is read once more; what is then written to again is changed.
     """
-    most = seen[0] + SLACK
-    descriptor = open_file(directory, name)
-    try:
-        for last in (False, True):
-            if seen[0] > most:
-                return None
-            data = _read(descriptor, seen[0], read)
-            facts = os.fstat(descriptor)
-            now = (facts.st_size, facts.st_mtime_ns)
-            whole = now == seen and len(data) == seen[0]
-            if whole or last or not stat.S_ISREG(facts.st_mode):
-                return Small(data, facts, read_xattrs(descriptor), not whole)
-            os.lseek(descriptor, 0, os.SEEK_SET)
-            seen = now
-    finally:
-        os.close(descriptor)
-
-
-def _read(descriptor: int, size: int, read: Callable[[int, int], bytes]) -> bytes:
-    """The file's content up to ``size``, and one byte more where there is one: then it has grown."""
-    data = read(descriptor, size + 1)
-    while len(data) < size and (more := read(descriptor, size + 1 - len(data))):
-        data += more
-    return data
+    for last in (False, True):
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        size = seen.st_size
+        data = read(descriptor, size + 1)  # one byte more: if it comes, the file has grown
+        while len(data) < size and (more := read(descriptor, size + 1 - len(data))):
+            data += more
+        now = os.fstat(descriptor)
+        whole = now.st_mtime_ns == seen.st_mtime_ns and now.st_size == size == len(data)
+        if whole or last or now.st_size > SMALL:
+            break
+        seen = now
+    return data, now, not whole

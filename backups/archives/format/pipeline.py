@@ -5,15 +5,23 @@ What is put in is written in the order in which it was put in, however soon each
 
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from .blocks import PIECE, Codec
 from .errors import Cancelled
 from .output import Output
+from .space import Room
 
 WAITING_PER_JOB = 3
+
+
+class Result(Protocol):
+    """What somebody makes meanwhile, like a Future."""
+
+    def result(self) -> Any: ...
 
 
 @dataclass
@@ -39,14 +47,29 @@ class Progress:
 
 
 class Pipeline:
-    """``jobs`` threads compress; whoever calls writes. ``cancelled`` is asked before each thing that is put in."""
+    """``jobs`` threads compress; whoever calls writes. ``cancelled`` is asked before each thing that is put in, and
+    ``room`` after each that was written."""
 
-    def __init__(self, output: Output, codec: Codec, jobs: int, cancelled: Callable[[], bool] | None = None):
+    def __init__(
+        self,
+        output: Output,
+        codec: Codec,
+        jobs: int,
+        cancelled: Callable[[], bool] | None = None,
+        room: Room | None = None,
+    ):
         self.output, self.codec = output, codec
+        self._room = room
         self._cancelled = cancelled or (lambda: False)
         self._most = WAITING_PER_JOB * jobs
         self._threads = ThreadPoolExecutor(jobs)
-        self._waiting: deque[tuple[Future | None, Callable[[Any], Any]]] = deque()
+        self._waiting: deque[tuple[Result | None, Callable[[Any], Any]]] = deque()
+
+    def inner(self) -> "Pipeline":
+        """For what is put in the place of something whose turn has come: it must be drained before that is done."""
+        inner = copy(self)
+        inner._waiting = deque()
+        return inner
 
     def put(self, data: bytes, kind: bytes = PIECE) -> None:
         """A block of this data."""
@@ -82,7 +105,7 @@ class Pipeline:
         """Call when everything that was put in before has been written."""
         self.add(None, lambda _: function())
 
-    def add(self, future: Future | None, done: Callable[[Any], Any]) -> None:
+    def add(self, future: Result | None, done: Callable[[Any], Any]) -> None:
         """Call ``done`` with the future's result when its turn has come."""
         if self._cancelled():
             raise Cancelled("cancelled")
@@ -93,6 +116,8 @@ class Pipeline:
         while len(self._waiting) > keep:
             future, done = self._waiting.popleft()
             done(future.result() if future else None)
+            if self._room:
+                self._room.check(self.output.at)
 
     def close(self) -> None:
         self._waiting.clear()

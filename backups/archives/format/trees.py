@@ -1,58 +1,61 @@
 """Puts a tree of files into the archive: small ones in batches, big ones alone, in the order of the walk."""
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 
-from backups.gateways.filetree import Directory, File, Owners, Selection, Skipped, join, walk
+from backups.gateways.filetree import Directory, Owners, Selection, Skipped, join, walk
 
 from .batches import Batches
 from .big_files import BigFiles
+from .blocks import LONGEST
 from .headers import DIRECTORY, HARD_LINK, SYMLINK, header, xattr_records
 from .manifest import Manifest, entry_line, target_member, xattrs_member
-from .packing import SMALL, Batch, Packed
+from .packing import MOST_FILES, OVERHEAD, Aside, Batch, Packed, Root, Step
 from .pipeline import Pipeline, Progress
+
+FEW_FILES, FIRST_FILES = 8, 200
+"""A batch has at least and at first so many files: their sizes are known only when they are read."""
 
 
 class HardLinks:
-    """Which names are of one file. A second name may point only at a first one that is known to be in the archive,
-    so whoever asks for an unsettled one brings everything to the archive, and then says ``settle``."""
+    """The first names of files with several: those that are in the archive."""
 
     def __init__(self) -> None:
-        self._first: dict[tuple[int, int], tuple[bytes, int]] = {}
+        self._first: dict[tuple[int, int], bytes] = {}
         self._missing: set[bytes] = set()
-        self._round = 0
 
-    def first(self, facts: os.stat_result) -> bytes | None:
-        """The first name of this file, if it has one that did not fail."""
-        path, _ = self._first.get((facts.st_dev, facts.st_ino), (None, 0))
+    def first(self, key: tuple[int, int]) -> bytes | None:
+        path = self._first.get(key)
         return None if path in self._missing else path
 
-    def is_settled(self, facts: os.stat_result) -> bool:
-        return self._first[facts.st_dev, facts.st_ino][1] < self._round
-
-    def remember(self, facts: os.stat_result, path: bytes) -> None:
-        self._first[facts.st_dev, facts.st_ino] = (path, self._round)
+    def remember(self, key: tuple[int, int], path: bytes) -> None:
+        self._first[key] = path
 
     def forget(self, path: bytes) -> None:
-        """The file of this name did not come into the archive, or comes later."""
+        """The file of this name did not come into the archive."""
         if self._first:
             self._missing.add(path)
 
-    def settle(self) -> None:
-        self._round += 1
-
 
 class Tree:
-    """One tree, at ``files/<source>`` in the archive. ``root`` is the descriptor of its directory."""
+    """One tree, at ``files/<source>`` in the archive.
+
+    The walk hands on names. Only who packs a batch looks at the files; what is not for its block is seen to when its
+    turn in the archive has come, and everything before it is written: that keeps the order of the walk, which plain
+    tar needs to set times and modes of directories.
+    """
 
     def __init__(
-        self, source: bytes, root: int, pipeline: Pipeline, manifest: Manifest, progress: Progress, batches: Batches
+        self, source: bytes, root: Root, pipeline: Pipeline, manifest: Manifest, progress: Progress, batches: Batches
     ):
-        self._prefix, self._root = b"files/" + source, root
+        self._prefix, self._root = b"files/" + source, root.descriptor
         self._pipeline, self._manifest, self._progress, self._batches = pipeline, manifest, progress, batches
         self._owners, self._links, self._batch = Owners(), HardLinks(), Batch()
-        self._big = BigFiles(pipeline, manifest, self._owners, progress)
-        self._grown: list[tuple[bytes, bytes, bytes]] = []
+        self._aside = pipeline.inner()
+        self._big = BigFiles(self._aside, manifest, self._owners, progress)
+        self._most = FIRST_FILES
+        self._held, self._fresh = Batch(), set()
 
     def add(self, selection: Selection) -> None:
         for found in walk(self._root, selection):
@@ -60,93 +63,121 @@ class Tree:
                 self._manifest.add_error(self._path(found.path), found.why, found.errno)
             else:
                 self._directory(found)
-        self._settle()
-        for directory, prefix, name in self._grown:
-            self._big.add(self._root, directory, prefix, name)
+        self._flush()
         self._pipeline.drain()
 
     def _directory(self, found: Directory) -> None:
         path = self._path(found.path)
         if found.first:
-            self._made(path, DIRECTORY, found.stat, xattrs=found.xattrs)
+            self._put(*made(path, DIRECTORY, self._owners, found.stat, xattrs=found.xattrs))
             self._manifest.counts.dirs += 1
         for link in found.links:
-            self._made(join(path, link.name), SYMLINK, link.stat, target=link.target)
+            self._put(*made(join(path, link.name), SYMLINK, self._owners, link.stat, target=link.target))
             self._manifest.counts.links += 1
-        for file in found.files:
-            self._file(found.path, path, file)
+        start = 0
+        while start < len(found.files):
+            portion = found.files[start : start + max(self._most - self._batch.count, 1)]
+            self._batch.add_files(found.path, path, portion)
+            start += len(portion)
+            self._flush_full()
 
     def _path(self, below: bytes) -> bytes:
         """The path in the archive of what is there below the root, which itself is ``b""``."""
         return join(self._prefix, below) if below else self._prefix
 
-    def _made(self, path: bytes, kind: bytes, facts: os.stat_result, *, target: bytes = b"", xattrs=None) -> None:
-        """An entry that is nothing but its header."""
-        letter = {DIRECTORY: "d", SYMLINK: "l", HARD_LINK: "h"}[kind]
-        owner, name = self._owners.of(facts), path + b"/" * (kind == DIRECTORY)
-        records = xattr_records(xattrs) if xattrs else None
-        head = header(name, kind, facts.st_mode, owner, facts.st_mtime_ns, target=target, records=records)
-        middle = target_member(target) if target else ""
-        line = entry_line(path, letter, facts.st_mode, owner, facts.st_mtime_ns, middle, xattrs_member(xattrs or {}))
-        self._room_for(len(head))
+    def _put(self, head: bytes, line: str) -> None:
         self._batch.add_made(head, line)
+        self._flush_full()
 
-    def _file(self, directory: bytes, prefix: bytes, file: File) -> None:
-        name, facts = file
-        path = join(prefix, name)
-        if self._pipeline.output.is_same_file(facts):
-            self._manifest.add_error(path, "this archive itself")
-            return
-        if facts.st_nlink > 1:
-            if first := self._first_name(facts):
-                self._made(path, HARD_LINK, facts, target=first)
-                self._manifest.counts.links += 1
-                return
-            self._links.remember(facts, path)
-        if facts.st_size > SMALL:
-            self._flush()
-            if not self._big.add(self._root, directory, prefix, name):
-                self._links.forget(path)
-        else:
-            self._room_for(facts.st_size)
-            self._batch.add_file(directory, prefix, name, facts)
-
-    def _first_name(self, facts: os.stat_result) -> bytes | None:
-        if self._links.first(facts) and not self._links.is_settled(facts):
-            self._settle()
-        return self._links.first(facts)
-
-    def _settle(self) -> None:
-        self._flush()
-        self._pipeline.drain()
-        self._links.settle()
-
-    def _room_for(self, size: int) -> None:
-        if not self._batch.has_room_for(size):
+    def _flush_full(self) -> None:
+        if self._batch.count >= self._most or self._batch.made >= LONGEST // 2:
             self._flush()
 
     def _flush(self) -> None:
         if self._batch.count:
-            self._pipeline.add(self._batches.submit(self._batch), self._enter)
-            self._batch = Batch()
+            batch, self._batch = self._batch, Batch()
+            self._pipeline.add(self._batches.submit(batch), self._enter)
 
     def _enter(self, packed: Packed) -> None:
-        """The block of a batch has come, and everything before it is written."""
-        if packed.lines:
-            at = self._pipeline.output.write(packed.block)
-            hops = self._pipeline.codec.hops
-            self._manifest.add(packed.lines, at if hops else [at + place for place in packed.places])
+        """The turn of a batch has come."""
+        self._take(packed)
+        while packed.rest:
+            packed = self._batches.here(packed.rest)
+            self._take(packed)
+
+    def _take(self, packed: Packed) -> None:
         for path, why, errno in packed.errors:
             self._manifest.add_error(path, why, errno)
             self._links.forget(path)
-        for directory, prefix, name in packed.grown:
-            self._grown.append((directory, prefix, name))
-            self._links.forget(join(prefix, name))
+        for step in packed.steps:
+            self._step(step)
+            self._see_to([Aside(*fields) for fields in step.asides])
+        self._adapt(sum(step.files for step in packed.steps), sum(step.bytes for step in packed.steps))
+
+    def _adapt(self, files: int, size: int) -> None:
+        """Let the next batches fill half a block if their files are like these: what finds no room must be packed
+        when its turn comes, by nobody else."""
+        if files:
+            self._most = min(max(LONGEST // 2 // (size // files + OVERHEAD), FEW_FILES), MOST_FILES)
+
+    def _step(self, step: Step) -> None:
+        if not step.text:
+            return
+        at = self._pipeline.output.write(*step.block)
+        self._manifest.add(step.text, at if self._pipeline.codec.hops else [at + place for place in step.places])
         counts = self._manifest.counts
-        counts.files += packed.files
-        counts.bytes += packed.bytes
-        counts.changed += packed.changed
-        self._progress.add(packed.bytes, packed.files)
+        counts.files += step.files
+        counts.bytes += step.bytes
+        counts.changed += step.changed
+        self._progress.add(step.bytes, step.files)
+
+    def _see_to(self, asides: list[Aside]) -> None:
+        """Files for which there is no block with others; everything before them is written."""
+        for aside in asides:
+            if aside.key is None:
+                self._pack_held()
+                if not self._big.add(self._root, aside.directory, aside.prefix, aside.name):
+                    self._links.forget(aside.path)
+            else:
+                self._hold(aside, aside.key)
+        self._pack_held()
+        self._aside.drain()
+
+    def _hold(self, file: Aside, key: tuple[int, int]) -> None:
+        """One of the names of a file: a second one may point only at a first one that is in the archive."""
+        if key in self._fresh:
+            self._pack_held()
+        if first := self._links.first(key):
+            self._held.add_made(*made(file.path, HARD_LINK, self._owners, file, target=first))
+            self._manifest.counts.links += 1
+        else:
+            self._links.remember(key, file.path)
+            self._fresh.add(key)
+            self._held.add_files(file.directory, file.prefix, [file.name], linked=True)
+
+    def _pack_held(self) -> None:
+        held, self._held, self._fresh = self._held, Batch(), set()
+        if held.count:
+            self._aside.drain()
+            self._enter(self._batches.here(held.sections))
+
+
+def made(
+    path: bytes,
+    kind: bytes,
+    owners: Owners,
+    facts: os.stat_result | Aside,
+    *,
+    target: bytes = b"",
+    xattrs: Mapping[bytes, bytes] | None = None,
+) -> tuple[bytes, str]:
+    """An entry that is nothing but its header, and its line."""
+    letter = {DIRECTORY: "d", SYMLINK: "l", HARD_LINK: "h"}[kind]
+    mode, owner, mtime_ns = facts.st_mode, owners.of(facts), facts.st_mtime_ns
+    name, records = path + b"/" * (kind == DIRECTORY), xattr_records(xattrs) if xattrs else None
+    head = header(name, kind, mode, owner, mtime_ns, target=target, records=records)
+    middle = target_member(target) if target else ""
+    return head, entry_line(path, letter, mode, owner, mtime_ns, middle, xattrs_member(xattrs or {}))
 
 
 def is_source(name: str) -> bool:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
@@ -34,7 +35,9 @@ from .errors import ArchiveError
 from .headers import END, FILE, MOST_OCTAL, ROOT, header, padding
 from .manifest import Counts, Manifest
 from .output import Output
+from .packing import Root
 from .pipeline import Pipeline, Place, Progress
+from .space import Room
 from .trees import Tree, is_source
 
 SCHEMA, TOOL = 1, "cybersift-backup"
@@ -85,7 +88,9 @@ class Written:
 class ArchiveWriter:
     """``codec_name`` is gz, zst or tar; ``pure`` keeps to the standard library. ``jobs`` processes pack small files
     and as many threads compress big ones; 1 starts no processes. ``progress(bytes read, files done)`` is called
-    often, and ``cancelled()`` is asked between pieces. Not for several threads.
+    often, and ``cancelled()`` is asked between pieces. What is ``unreadable`` is a mark in the manifest's errors, or
+    makes the archive fail (UnreadableFile); what has vanished and sockets, FIFOs and devices are always only named.
+    ``keep_free`` bytes of the file system must stay free (NoSpace). Not for several threads.
 
     With ``recipients`` the file is one of age, which only they can read; ``file_key`` opens it too, for whoever is to
     read it back: keep it secret, and forget it then. Who gives one (16 random bytes) can do so after a crash, too.
@@ -102,6 +107,8 @@ class ArchiveWriter:
         pure: bool = False,
         progress: Callable[[int, int], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
+        unreadable: Literal["mark", "fail"] = "mark",
+        keep_free: int = 0,
         recipients: Sequence[Recipient] | None = None,
         file_key: bytes | None = None,
         make_cipher: MakeCipher = ChaCha20Poly1305,
@@ -110,11 +117,12 @@ class ArchiveWriter:
         self._codec, self._progress = codec(codec_name, pure=pure), Progress(progress)
         self._sources: set[str] = set()
         # The archive may lie where nobody is to read the names in it.
-        self._manifest = Manifest(Path(path).parent if recipients is None else tempfile.gettempdir())
+        beside = Path(path).parent if recipients is None else Path(tempfile.gettempdir())
+        self._manifest = Manifest(beside, strict=unreadable == "fail")
         sealed = (recipients, make_cipher, file_key)
         self._output = Output(Path(path)) if recipients is None else SealedOutput(Path(path), *sealed)
         self.file_key = self._output.file_key
-        self._pipeline = Pipeline(self._output, self._codec, jobs, cancelled)
+        self._pipeline = Pipeline(self._output, self._codec, jobs, cancelled, Room(Path(path).parent, keep_free))
         try:
             self._put_header()
         except BaseException:
@@ -138,20 +146,21 @@ class ArchiveWriter:
     ) -> None:
         """The directory ``root`` and what is in it, as files/<source>. Patterns as in gitignore files.
 
-        ``root`` itself may be a symbolic link; nothing below it is followed. A root that cannot be opened is an error
-        in the manifest, like everything below it.
+        ``root`` itself may be a symbolic link; nothing below it is followed. A root that cannot be opened is
+        unreadable, also where it is not there.
         """
         self._claim(f"files/{source}", source)
         selection = Selection(include, exclude, one_file_system=one_file_system)
         try:
             descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            self._manifest.add_error(f"files/{source}".encode(), error.strerror, error.errno)
+            self._manifest.add_error(f"files/{source}".encode(), error.strerror, error.errno, is_root=True)
             return
-        batches = Batches(descriptor, self._codec_name, pure=self._pure, jobs=self._jobs)
+        facts = Root(descriptor, os.fstat(descriptor).st_dev if one_file_system else None, self._output.key)
+        batches = Batches(facts, self._codec_name, pure=self._pure, jobs=self._jobs)
         try:
             parts = (self._pipeline, self._manifest, self._progress, batches)
-            Tree(source.encode(), descriptor, *parts).add(selection)
+            Tree(source.encode(), facts, *parts).add(selection)
         finally:
             batches.close()
             os.close(descriptor)
