@@ -76,11 +76,14 @@ def _look(location: ArchiveLocation, *, expected: bool) -> Seen:
 
 
 def _open(location: ArchiveLocation, work: Work, turn: int) -> Opened:
-    files = [file for file, _ in work.to_open]
+    """What could be opened in time; one that takes too long hides no other."""
+    files, opened = [file for file, _ in work.to_open], Opened()
     try:
-        return within(OPEN_SECONDS, lambda: opening.open_some(location, files, turn))
+        within(OPEN_SECONDS, lambda: opening.open_some(opened, location, files, turn))
     except Hung:
-        return Opened(unreadable={"": f"New archives take more than {OPEN_SECONDS} s to open. Tried again later."})
+        slow = f"An archive takes more than {OPEN_SECONDS} s to open. Tried again with the next looks."
+        return Opened(dict(opened.columns), opened.unreadable | {"": slow})
+    return opened
 
 
 def _record(location: ArchiveLocation, fence: int, seen: Seen, work: Work, opened: Opened) -> None:

@@ -128,7 +128,7 @@ def _put_program(directory: Path, program: bytes, seen: Seen) -> None:
     """The reader of archives, where it is missing or another one. Whoever fails at it does no harm."""
     place, new = directory / PROGRAM, directory / f".{PROGRAM}.new"
     try:
-        if place.is_file() and not place.is_symlink() and place.read_bytes() == program:
+        if _is_small_file(place, len(program)) and place.read_bytes() == program:
             return
         new.unlink(missing_ok=True)
         with new.open("xb") as file:
@@ -141,6 +141,14 @@ def _put_program(directory: Path, program: bytes, seen: Seen) -> None:
         seen.notes.append(
             f"{PROGRAM}, which reads archives without the console, cannot be put there: {error.strerror}."
         )
+
+
+def _is_small_file(place: Path, size: int) -> bool:
+    """A regular file of this size; whatever else may stand there is not read."""
+    with suppress(FileNotFoundError):
+        facts = place.lstat()
+        return stat.S_ISREG(facts.st_mode) and facts.st_size == size
+    return False
 
 
 def _unusable(directory: Path, error: OSError) -> Unusable:

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
 
 from django.core.exceptions import ValidationError
 
@@ -35,10 +36,10 @@ class Opened:
     left: int = 0
 
 
-def open_some(location: ArchiveLocation, files: Sequence[File], turn: int) -> Opened:
-    """As many as fit into one look; the next ``turn`` begins with others."""
-    first = turn * MOST % len(files) if files else 0
-    opened, end = Opened(left=len(files)), time.monotonic() + SECONDS
+def open_some(opened: Opened, location: ArchiveLocation, files: Sequence[File], turn: int) -> None:
+    """As many as fit into one look, into ``opened`` as it goes; the next ``turn`` begins with another one."""
+    first = turn % len(files) if files else 0
+    opened.left, end = len(files), time.monotonic() + SECONDS
     for file in [*files[first:], *files[:first]][:MOST]:
         if opened.left < len(files) and time.monotonic() > end:
             break
@@ -47,7 +48,6 @@ def open_some(location: ArchiveLocation, files: Sequence[File], turn: int) -> Op
             opened.columns[file.name] = look_into(location, file)
         except reader.Unavailable as error:
             opened.unreadable[file.name] = str(error)
-    return opened
 
 
 def look_into(location: ArchiveLocation, file: File) -> dict:
@@ -85,17 +85,17 @@ def _facts(archive: Archive) -> dict:
             return codec | reading.facts_of(found).columns
         try:
             columns = reading.facts_of(found).columns
-            return codec | _that_fit(columns) | {"finished_at": columns["made_at"]}
+            return codec | _that_fit(columns) | {"finished_at": columns["made_at"].astimezone(UTC)}
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError, ValidationError) as error:
             raise reader.Damaged("what its manifest says of it cannot be believed") from error
 
 
 def _that_fit(columns: dict) -> dict:
     """The same, as a database keeps them. Raises ValidationError and ValueError."""
-    texts = {name: storable(columns[name]) for name in ("host", "backup_id")}
     if ODD.search(json.dumps(columns["redis"], allow_nan=False)) or columns["made_at"].tzinfo is None:
         raise ValueError("odd characters in it, or a time without a zone")
-    whole = columns | texts
+    whole = columns | {name: storable(columns[name]) for name in ("host", "backup_id")}
+    whole["made_at"] = columns["made_at"].astimezone(UTC)  # near the ends of time some zones lie beyond them
     judged = whole.keys() - {"redis"}
     Archive(**whole).clean_fields(exclude={each.name for each in Archive._meta.fields} - judged)
     return whole

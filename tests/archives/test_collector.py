@@ -168,6 +168,8 @@ def test_one_without_an_end_is_damaged(location, tree):
 
 HOSTILE = [
     {"created": "yesterday"},
+    {"created": "2026-11-22T09:30:00"},
+    {"created": "0001-01-01T00:00:00+14:00"},
     {"host": "a\0b" * 2000},
     {"host": 5},
     {"backup_id": None},
@@ -240,6 +242,22 @@ def test_one_that_cannot_be_read_is_said_and_not_judged(location, monkeypatch):
 
     assert states(location) == {"b.tar.gz": "found"}
     assert location.state == "good" and "Input/output error" in location.message
+
+
+def test_one_that_takes_too_long_hides_no_other(location, monkeypatch):
+    for name in ("a.tar", "b.tar", "c.tar"):
+        put(location, name, foreign("w:"))
+    over, real = threading.Event(), opening.look_into
+    monkeypatch.setattr(
+        opening, "look_into", lambda where, file: over.wait(20) if file.name == "b.tar" else real(where, file)
+    )
+    monkeypatch.setattr(collector, "OPEN_SECONDS", 0.2)
+    for _ in range(3):
+        refresh(location)
+    over.set()
+
+    assert set(states(location)) == {"a.tar", "c.tar"}
+    assert location.state == "good" and "to open. Tried again" in location.message
 
 
 def test_many_are_opened_in_several_looks(location, monkeypatch):

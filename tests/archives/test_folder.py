@@ -32,6 +32,12 @@ def without_rights():
             os.seteuid(0)
 
 
+def opened_of(location: ArchiveLocation, files: list, turn: int = 0) -> opening.Opened:
+    opened = opening.Opened()
+    opening.open_some(opened, location, files, turn)
+    return opened
+
+
 @pytest.fixture
 def directory():
     """One of another person, that everybody may read."""
@@ -67,7 +73,7 @@ def test_an_archive_that_may_not_be_read_is_not_judged(directory):
     location = ArchiveLocation(path=str(directory))
     with without_rights():
         seen = look(directory, b"program", keys_dir=KEYS, expected=False)
-        opened = opening.open_some(location, list(seen.files.values()), turn=0)
+        opened = opened_of(location, list(seen.files.values()))
 
     assert opened.columns == {} and "Permission denied" in opened.unreadable["a.tar.gz"]
 
@@ -92,7 +98,7 @@ def test_every_file_gets_its_turn_where_only_a_few_can_be_opened(tmp_path, monke
     files = list(look(tmp_path, b"", keys_dir=KEYS, expected=False).files.values())
     location = ArchiveLocation(path=str(tmp_path))
 
-    rounds = [opening.open_some(location, files, turn) for turn in range(1, 9)]
+    rounds = [opened_of(location, files, turn) for turn in range(1, 9)]
 
     assert {len(opened.columns) for opened in rounds} == {3} and {opened.left for opened in rounds} == {5}
     assert set().union(*(opened.columns for opened in rounds)) == {file.name for file in files}
@@ -104,7 +110,7 @@ def test_the_first_is_opened_even_where_there_is_no_time(tmp_path, monkeypatch):
         (tmp_path / f"{number}.tar").write_bytes(bytes(1024))
     files = list(look(tmp_path, b"", keys_dir=KEYS, expected=False).files.values())
 
-    opened = opening.open_some(ArchiveLocation(path=str(tmp_path)), files, turn=0)
+    opened = opened_of(ArchiveLocation(path=str(tmp_path)), files)
 
     assert len(opened.columns) == 1 and opened.left == 1
 
