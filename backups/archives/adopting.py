@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from django.db import DatabaseError, IntegrityError, transaction
 
+from backups import clock
 from backups.audit.acts import Act
 
 from . import names
@@ -24,7 +25,7 @@ NOT_PROVEN = {
     "sha256": "",
     "damage": [],
 }
-KEPT = ("codec", "size", "mtime_ns")
+KEPT = ("codec", "size", "mtime_ns", "gone_at")
 GONE = "There is no file of this name in its location any more."
 NEVER_MADE = "The run was given up, and there is no file of this name."
 SAID_TOO_MUCH = "What its manifest says of it cannot be believed."
@@ -45,7 +46,7 @@ class Look:
         for row in rows:
             if row.state == ArchiveState.UNKNOWN:
                 _move(row, state=ArchiveState.FAILED, message=NEVER_MADE)
-            elif _move(row, state=ArchiveState.MISSING, message=GONE):
+            elif _move(row, state=ArchiveState.MISSING, message=GONE, gone_at=clock.now()):
                 self.told["missing"].append(row.name)
 
     def opened(self, name: str, columns: dict, row: Known | None) -> None:
@@ -134,7 +135,7 @@ def _is_other(backup_id: str, columns: dict) -> bool:
 
 def _adopt(row: Known, columns: dict) -> bool:
     """The row says what the file is now, and nothing is proven of it. False when somebody else moved it."""
-    given = {"message": "", "detail": ""} | columns | NOT_PROVEN
+    given = {"message": "", "detail": "", "gone_at": None} | columns | NOT_PROVEN
     return _written(given, lambda values: _move(row, **values))
 
 

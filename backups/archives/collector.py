@@ -20,7 +20,7 @@ from . import cybersift_restore, folder, opening, services
 from .adopting import Look, known
 from .compare import Known, Work, compare
 from .folder import Seen, Unusable
-from .models import HOLDS_NAME, ArchiveLocation, ArchiveState, CheckState
+from .models import HOLDS_NAME, THERE, ArchiveLocation, ArchiveState, CheckState
 from .opening import Opened
 from .patience import Hung, within
 
@@ -30,10 +30,7 @@ SOON_SECONDS = 5
 GONE_AFTER = timedelta(minutes=10)
 NAMED = 5
 
-WERE_THERE = (
-    *(ArchiveState.FINISHED, ArchiveState.VERIFIED, ArchiveState.FOUND, ArchiveState.DAMAGED),
-    ArchiveState.MISSING,
-)
+WERE_THERE = (*THERE, ArchiveState.MISSING)
 
 
 def collect(pk: int, fence: int) -> None:

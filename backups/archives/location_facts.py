@@ -13,9 +13,8 @@ from backups.runs.services import HOST_SILENT_AFTER
 from backups.templatetags import formats
 
 from .forecast import Forecast, forecast
-from .models import Archive, ArchiveLocation, ArchiveState
+from .models import THERE, Archive, ArchiveLocation
 
-THERE = (ArchiveState.FINISHED, ArchiveState.VERIFIED, ArchiveState.FOUND, ArchiveState.DAMAGED)
 LATEST = 10
 SINCE = timedelta(days=30)
 FULL, NEARLY_FULL = 95, 80

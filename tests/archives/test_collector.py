@@ -294,7 +294,7 @@ def test_a_file_that_is_gone_is_missing_and_comes_back_unproven(location, made):
     made.path.rename(away)
     refresh(location)
     made.refresh_from_db()
-    assert made.state == "missing" and "no file" in made.message
+    assert made.state == "missing" and "no file" in made.message and made.gone_at
     assert entries()[-1] == "archives.missing"
     assert AuditEntry.objects.get(action="archives.missing").severity == 3
 
@@ -303,6 +303,7 @@ def test_a_file_that_is_gone_is_missing_and_comes_back_unproven(location, made):
     refresh(location)
     made.refresh_from_db()
     assert (made.state, made.message, made.structure_at, made.checksums_good) == ("found", "", None, None)
+    assert made.gone_at is None
     assert Archive.objects.count() == 1
     assert '"returned":["made.tar.gz"]' in AuditEntry.objects.order_by("-seq")[0].text.replace(" ", "")
 
