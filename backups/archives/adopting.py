@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from django.db import DatabaseError, IntegrityError, transaction
+from django.db.models import QuerySet
 
 from backups import clock
 from backups.audit.acts import Act
 
 from . import names
 from .compare import Known
-from .models import HOLDS_NAME, Archive, ArchiveLocation, ArchiveState
+from .models import HOLDS_NAME, THERE, Archive, ArchiveLocation, ArchiveState
 
 NAMED = 20
 """So many names stand in an entry."""
@@ -79,6 +80,9 @@ class Look:
 
     def _new(self, name: str, columns: dict) -> None:
         """A row of its own, or the one of a file that was there before."""
+        if self._moves_in(name, columns):
+            self.told["found"].append(name)
+            return
         before = self._known_before(name, columns)
         if before and before.state != ArchiveState.MISSING:
             if _adopt(before, columns):
@@ -92,6 +96,17 @@ class Look:
         if columns["state"] == ArchiveState.DAMAGED:
             self.told["damaged"].append(name)
 
+    def _moves_in(self, name: str, columns: dict) -> bool:
+        """A run made it here before this was a location: its row belongs here now, with all that is proven of it."""
+        same = {"name": name, "size": columns["size"], "mtime_ns": columns["mtime_ns"]}
+        row = self._outside().filter(state__in=THERE, **same).order_by("-pk").first()
+        return bool(row) and _written({"location": self.location, "outside": ""}, lambda given: _move(row, **given))
+
+    def _outside(self) -> QuerySet:
+        """Archives that runs made in this directory outside every location."""
+        here = {"outside": self.location.path, "host": self.location.host}
+        return Archive.objects.filter(location=None, **here)
+
     def _known_before(self, name: str, columns: dict) -> Known | None:
         """The newest row of a file that vanished, or of a run that came to nothing, if it may be the same file."""
         states = (ArchiveState.MISSING, ArchiveState.FAILED, ArchiveState.CANCELLED)
@@ -103,8 +118,9 @@ class Look:
         return None
 
     def _insert(self, name: str, columns: dict) -> bool:
-        """False when a run took the name meanwhile."""
-        if self.location.archives.filter(name=name, state__in=HOLDS_NAME).exists():
+        """False when a run has the name, or took it meanwhile."""
+        in_hand = self._outside().filter(name=name, state__in=(ArchiveState.WANTED, ArchiveState.UNKNOWN))
+        if in_hand.exists() or self.location.archives.filter(name=name, state__in=HOLDS_NAME).exists():
             return False
         fixed = {"location": self.location, "name": name}
         given = {"codec": names.codec_of(name)} | columns
@@ -139,7 +155,7 @@ def _adopt(row: Known, columns: dict) -> bool:
     return _written(given, lambda values: _move(row, **values))
 
 
-def _move(row: Known, **columns) -> bool:
+def _move(row: Known | Archive, **columns) -> bool:
     return bool(Archive.objects.filter(pk=row.pk, state=row.state).update(**columns))
 
 

@@ -22,7 +22,7 @@ from backups.archives.folder import PROGRAM
 from backups.archives.format.partials import open_partial, partial_of
 from backups.archives.format.writer import About, ArchiveWriter
 from backups.archives.models import Archive, ArchiveLocation, ArchiveRun, ArchiveState
-from backups.archives.services import queue_archive, queue_verify
+from backups.archives.services import queue_archive, queue_archive_at, queue_verify
 from backups.audit.models import AuditEntry
 from backups.runs.models import Run, RunState
 from tests.archives.making import Item, Maker
@@ -381,6 +381,42 @@ def test_one_that_is_being_verified_is_left_to_that_run(location, made, cast):
     Run.objects.filter(pk=run.pk).update(state=RunState.CANCELLED, ended_at=timezone.now())
     refresh(location)
     assert states(location)["made.tar.gz"] == "missing"
+
+
+@pytest.fixture
+def outside(profile, cast, tmp_path) -> Archive:
+    """An archive that a command made in a directory that is no location."""
+    (tmp_path / "elsewhere").mkdir()
+    path = tmp_path / "elsewhere/by-hand.tar.gz"
+    run = work(queue_archive_at(actor=cast["operator"], profile=profile, path=path))
+    settle(path)
+    Archive.objects.update(mtime_ns=path.stat().st_mtime_ns)
+    return run.archive_run.archive
+
+
+def at_home_of(archive: Archive) -> ArchiveLocation:
+    return ArchiveLocation.objects.create(name="new", host=archive.host, path=archive.outside)
+
+
+def test_what_a_command_made_there_before_moves_in_with_its_proof(outside):
+    refresh(at_home_of(outside))
+
+    row = Archive.objects.get()
+    assert (row.state, row.location.name, row.outside) == ("verified", "new", "")
+
+
+def test_what_a_command_makes_there_at_the_moment_is_left_to_it(outside):
+    Archive.objects.update(state=ArchiveState.WANTED)
+    refresh(at_home_of(outside))
+
+    assert Archive.objects.get().location is None
+
+
+def test_what_was_written_to_since_a_command_made_it_is_another_row(outside):
+    settle(outside.path)
+    place = refresh(at_home_of(outside))
+
+    assert Archive.objects.count() == 2 and states(place) == {"by-hand.tar.gz": "found"}
 
 
 @pytest.fixture
