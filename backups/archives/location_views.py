@@ -1,23 +1,78 @@
 """Pages of locations."""
 
-from django.shortcuts import get_object_or_404, render
-from django.views.decorators.http import require_GET
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
 
-from backups.access import role_required
+from backups.access import may, role_required, step_up_required
 from backups.listing import paginate
 
-from .models import ArchiveLocation
+from . import location_facts, locations
+from .location_forms import LocationForm
+from .models import ArchiveLocation, CheckState
 
 
 @require_GET
 @role_required("pages.read")
-def locations(request):
+def location_list(request):
+    page = paginate(request, location_facts.with_archives(ArchiveLocation.objects.all()))
     return render(
-        request, "backups/archives/location_list.html", {"page": paginate(request, ArchiveLocation.objects.all())}
+        request, "backups/archives/location_list.html", {"page": page, "listed": location_facts.listed(page.rows)}
     )
 
 
 @require_GET
 @role_required("pages.read")
-def location(request, pk):
-    return render(request, "backups/archives/location.html", {"location": get_object_or_404(ArchiveLocation, pk=pk)})
+def location(request, pk: int):
+    """The page asks for itself (``?v=``) until somebody has looked."""
+    row = get_object_or_404(location_facts.with_archives(ArchiveLocation.objects), pk=pk)
+    if "HX-Request" in request.headers and request.GET.get("v") == row.state == CheckState.UNCHECKED:
+        return HttpResponse(status=204)
+    context = {
+        "location": row,
+        "worker": location_facts.worker_of(row),
+        "room": location_facts.room_of(row),
+        "archives": location_facts.archives_in(row)[: location_facts.LATEST],
+        "profiles": row.profiles.all(),
+        "raw": may(request.user, "raw.read"),
+    }
+    return render(request, "backups/archives/location.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@role_required(locations.RIGHT)
+@step_up_required
+def add(request):
+    form = LocationForm(request.POST or None)
+    return _saved(request, form) or _form_page(request, form)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@role_required(locations.RIGHT)
+@step_up_required
+def change(request, pk: int):
+    row = get_object_or_404(ArchiveLocation, pk=pk)
+    form = LocationForm(request.POST or None, location=row)
+    return _saved(request, form, row) or _form_page(request, form, row)
+
+
+def _saved(request, form: LocationForm, row: ArchiveLocation | None = None):
+    """The way to the saved location, or None with the reasons in the form."""
+    if not form.is_valid():
+        return None
+    try:
+        saved = locations.save_location(**form.cleaned_data, location=row, actor=request.user)
+    except locations.AlreadyThere as error:
+        messages.info(request, "This location was there already; nothing was added.")
+        return redirect(error.location)
+    except locations.ArchiveRefused as error:
+        form.add_error(error.field, str(error))
+        return None
+    messages.success(request, f"{saved} is saved. Its worker looks at it now.")
+    return redirect(saved)
+
+
+def _form_page(request, form: LocationForm, row: ArchiveLocation | None = None):
+    context = {"form": form, "location": row}
+    return render(request, "backups/archives/location_form.html", context, status=422 if form.is_bound else 200)

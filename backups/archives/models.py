@@ -241,8 +241,9 @@ class ArchiveState(models.TextChoices):
     """wanted -> finished -> verified | damaged; wanted -> failed | cancelled | unknown.
 
     ``wanted``: the name is taken by a run, and the file may or may not be there. ``finished``: it is on the disk, and
-    nobody has read it back. ``found``: whole as far as its end says, made elsewhere. ``unfinished``: a file without
-    an end. ``missing``: it was there, and is gone.
+    nobody has read it back. ``found``: there, and whole as far as its end says; made elsewhere, or changed or
+    away since it was read back. ``damaged``: it has no end, or a checksum fails. ``missing``: it was there, and is
+    gone.
     """
 
     WANTED = "wanted", "Not made yet"

@@ -84,10 +84,12 @@ ACTIONS: dict[str, Action] = {
     "archive.damaged": Action("Backups", GRAVE, "Archive {object} is damaged"),
     "archive.downloaded": Action("Backups", NOTICE, "{actor} downloaded a file out of archive {object}"),
     "archive.deleted": Action("Backups", GRAVE, "Archive {object} was deleted"),
+    "archive.adopted": Action("Backups", NOTICE, "Archive {object} was found to be there after all"),
     "files.restore_started": Action("Restores", NOTICE, "{actor} began to restore files to {object}"),
     "files.restored": Action("Restores", NOTICE, "Files were restored to {object}"),
     "files.restore_failed": Action("Restores", NOTICE, "Files were not restored to {object}"),
     "archives.found": Action("Backups", INFO, "Archives that this console did not make were found in {object}"),
+    "archives.changed": Action("Backups", GRAVE, "Archives in {object} were changed after they were made"),
     "archives.missing": Action("Backups", GRAVE, "Archives vanished from {object}"),
     # the log and the console itself
     "log.viewed": Action("Log", INFO, "{actor} looked at {object}"),

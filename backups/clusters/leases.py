@@ -56,5 +56,6 @@ def wait_for_cluster(failures: int, *, refused: bool) -> int:
 
 
 def wait_for_repository(failures: int) -> int:
-    """Seconds until a repository that answers with errors is asked again: longer each time."""
+    """Seconds until a repository that answers with errors, or a location of archives that cannot be used, is asked
+    again: longer each time."""
     return min(30 * 2 ** min(failures - 1, 10), LONGEST_SECONDS)

@@ -3,9 +3,12 @@
 The ticker itself goes nowhere. A task that is lost lets the lease run out, and the row is due again.
 """
 
+from django.conf import settings
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
+from backups.archives import collector as archives
+from backups.archives.models import ArchiveLocation
 from backups.clusters import collector as clusters
 from backups.clusters import leases
 from backups.clusters.models import Cluster
@@ -18,10 +21,12 @@ MOST_WAITING = 4
 
 
 def ring_due_collectors() -> None:
-    """Send a task for each cluster and repository that is due, a few at a time, the longest due first."""
+    """Send a task for each cluster, repository, and location of this host that is due, a few at a time, the longest
+    due first."""
     for rows, task in (
         (Cluster.objects.filter(credentials__purpose="everyday", credentials__in_use=True), "cluster"),
         (snapshots.answering(Repository.objects), "repository"),
+        (ArchiveLocation.objects.filter(host=settings.WORKER_HOST), "location"),
     ):
         in_order = leases.due(rows).order_by("collect_at", "pk").values_list("pk", "collect_fence")
         for pk, fence in list(in_order[:MOST_WAITING]):
@@ -40,3 +45,8 @@ def collect_cluster(pk: int, fence: int) -> None:
 def collect_repository(pk: int, fence: int) -> None:
     """The snapshots of one repository."""
     snapshots.collect(pk, fence)
+
+
+def collect_location(pk: int, fence: int) -> None:
+    """What lies in a directory of this host."""
+    archives.collect(pk, fence)

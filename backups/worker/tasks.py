@@ -44,3 +44,10 @@ def collect_repository(pk: int, fence: int) -> None:
     pulse.touch(pulse.TASK)
     with origin_context(command="collector", host=settings.WORKER_HOST):
         collecting.collect_repository(pk, fence)
+
+
+def collect_location(pk: int, fence: int) -> None:
+    """Look at a directory with archives under a lease that the ticker claimed."""
+    pulse.touch(pulse.TASK)
+    with origin_context(command="collector", host=settings.WORKER_HOST):
+        collecting.collect_location(pk, fence)

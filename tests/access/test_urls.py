@@ -71,6 +71,8 @@ archives:profiles              | in   ok   ok   ok   ok   ok   | in   not  not  
 archives:profile               | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 archives:locations             | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 archives:location              | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+archives:location_add          | in   no   no   no   no   ok   | in   no   no   no   no   bad
+archives:location_change       | in   no   no   no   no   ok   | in   no   no   no   no   bad
 archives:redis_servers         | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 archives:redis                 | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 archives:recipients            | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
@@ -209,6 +211,8 @@ CAREFUL = {
     "accounts:reactivate",
     "clusters:add",
     "clusters:edit",
+    "archives:location_add",
+    "archives:location_change",
 }
 
 
