@@ -3,6 +3,7 @@
 A check never fails as a run: what it found, good or bad, is its result, and the form shows it.
 """
 
+from backups.archives import checks as archives
 from backups.clusters import checks as clusters
 from backups.repositories import checks as repositories
 from backups.runs import Done, Turn
@@ -13,6 +14,7 @@ CHECKS = {
     "cluster": clusters.check_cluster,
     "location": repositories.check_location,
     "patterns": snapshots.check_patterns,
+    "sources": archives.check_sources,
 }
 
 
