@@ -10,22 +10,28 @@ from backups import clock
 from backups.runs import Turn
 from backups.templatetags.formats import count_of, short_stamp, size
 
+from .patience import Hung, within
 from .sources import Source
 from .survey import Survey, survey
 
-SECONDS = 4.0
-"""So long a folder is walked; a check has 5 s."""
+SECONDS, MORE = 4.0, 0.5
+"""So long a folder is walked, and so much later it is given up: a check has 5 s."""
 
 
 def check_sources(turn: Turn) -> dict:
     """Params: ``source`` as a profile keeps it, and ``apart``, the directory that its archives lie in.
 
-    Result: ``found``, the fields of Survey, and ``empty``: nothing of it would be in an archive. In words: ``files``
-    and its ``state`` (good, partial or failed), ``facts``, ``warnings``, and ``title``, which is read out.
+    Result: ``error`` where there is no answer; or ``found``, the fields of Survey, and ``empty``: nothing of it would
+    be in an archive. In words: ``files`` and its ``state`` (good, partial or failed), ``facts``, ``warnings``, and
+    ``title``, which is read out.
     """
     source = Source.of(turn.run.params["source"])
     apart = (turn.run.params["apart"], str(settings.KEYS_DIR))
-    found = survey(source.without(apart), excluded=True, seconds=SECONDS)
+    try:
+        found = within(SECONDS + MORE, lambda: survey(source.without(apart), excluded=True, seconds=SECONDS))
+    except Hung:
+        why = "Either it is on a share whose server is away, or one directory in it has millions of files."
+        return {"error": f"{source.path} gave no answer in {SECONDS:.0f} s. {why}"}
     files, warnings = _files(found), list(_warnings(found))
     return {
         "found": found.as_json(),

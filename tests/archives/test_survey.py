@@ -3,6 +3,7 @@
 import os
 import socket
 import tempfile
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backups.archives import checks
 from backups.archives.checks import check_sources
 from backups.archives.sources import Source
 from backups.archives.survey import survey
@@ -218,6 +220,17 @@ def test_archives_and_keys_are_not_counted(tmp_path, settings):
     result = check_sources(Asked(source(tmp_path), apart=str(tmp_path / "archives")))
 
     assert result["found"]["files"] == 1
+
+
+def test_a_share_that_hangs_is_given_up_and_says_nothing_of_being_empty(tmp_path, monkeypatch):
+    away = threading.Event()
+    monkeypatch.setattr(checks, "survey", lambda *_, **__: away.wait())
+    monkeypatch.setattr(checks, "MORE", -3.9)
+
+    result = check_sources(Asked(source(tmp_path)))
+    away.set()
+
+    assert "gave no answer in 4 s" in result["error"] and not result.get("empty")
 
 
 def test_a_time_that_no_calendar_has_is_left_out(tmp_path):
