@@ -239,10 +239,11 @@ def test_a_preview_is_shown_again_when_the_form_is_drawn_anew(browser, location,
     values = sent(location, tree / "params")
     preview(browser, values)
 
-    page = text(browser.post(ADD, values | {"add": "1"}))
+    more = values | {"folders": 2, "source-1-path": "/new"}
+    page = text(browser.post(ADD, more | {"add": "1"}))
 
     assert "120 files" in page
-    assert page.count("load, input from") == 1, "only the new folder is still to be looked at"
+    assert page.count("load, input from") == 1, "only the second folder is still to be looked at; the third is none"
 
 
 def test_counting_works_without_javascript(browser, location, tree):
@@ -271,6 +272,7 @@ def test_a_preview_for_a_host_that_is_away_says_which(browser, location, tree):
     assert "The worker of node-09 is not running." in text(browser.get(url_of(Run.objects.get(kind=CHECK))))
 
 
+@pytest.mark.db
 @pytest.mark.parametrize("folder", ["modles", "params"])
 def test_what_was_seen_to_hold_nothing_is_not_saved(browser, location, tree, folder):
     values = sent(location, tree / folder, **{"source-0-include": "*.none"} if folder == "params" else {})
@@ -343,6 +345,13 @@ def test_the_sum_counts_keys_that_are_known(browser, location, server):
     page = text(browser.post("/archives/profiles/sum/", values))
 
     assert "1,234 keys" in page and "Keys not known" in page
+    assert "0 files and Redis" in page
+
+
+def test_a_sum_of_what_nobody_counted_is_no_number(browser, location):
+    page = text(browser.post("/archives/profiles/sum/", sent(location, "/opt")))
+
+    assert "No folder is counted yet." in page and "At least" not in page
 
 
 def test_a_folder_without_preview_makes_the_sum_a_least(browser, location, tree):
@@ -406,6 +415,7 @@ def test_the_list_says_how_a_profile_is_doing(browser, profile, runs, word):
     assert word in re.search(r'<td class="state">(.*?)</td>', page, re.DOTALL)[1]
 
 
+@pytest.mark.db
 def test_the_list_shows_the_last_14_runs_and_what_the_last_one_had(browser, profile):
     for number in range(20):
         run_of(profile, "failed" if number == 19 else "succeeded", files=number, bytes=5)
