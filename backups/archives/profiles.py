@@ -130,7 +130,7 @@ def keys_of(server: RedisServer) -> int | None:
 def _about(location: ArchiveLocation, source: dict) -> str:
     """What a preview is about: another name of the folder in the archive changes nothing of what it holds."""
     facts = sources.Source.of(source).as_json() | {"name": ""}
-    return hashlib.sha256(json.dumps([location.host, location.path, facts]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([location.host, location.path, facts], sort_keys=True).encode()).hexdigest()
 
 
 def _refuse_bad(actor, profile: ArchiveProfile, redis: Sequence[RedisServer]) -> None:
