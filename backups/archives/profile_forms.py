@@ -7,6 +7,7 @@ from django import forms
 from django.conf import settings
 from django.utils.functional import cached_property
 
+from backups.listing import key
 from backups.templatetags.formats import size
 
 from . import sources
@@ -158,8 +159,8 @@ class ProfileForm(forms.ModelForm):
     @cached_property
     def place(self) -> ArchiveLocation | None:
         """The location that is chosen, also while the rest of the form is no profile; at first the first one."""
-        wanted, known = str(self["location"].value() or ""), self.fields["location"].queryset
-        return known.filter(pk=wanted).first() if wanted.isdigit() else known.first()
+        wanted, known = key(str(self["location"].value() or "")), self.fields["location"].queryset
+        return known.first() if wanted is None else known.filter(pk=wanted).first()
 
     def servers(self) -> Iterator[tuple[RedisServer, bool]]:
         """Those on the host of the location, and those that are chosen on another one; and whether each is chosen."""

@@ -9,7 +9,7 @@ from backups.runs.models import Run
 
 from . import names
 from .models import ArchiveProfile, RedisServer
-from .profiles import keys_of, pace
+from .profiles import Pace, keys_of, pace
 from .services import ArchiveRefused, free_name
 
 WIDTH = 120
@@ -21,6 +21,14 @@ class Line(NamedTuple):
 
     name: str
     found: dict | None
+
+
+class Server(NamedTuple):
+    """``keys`` as its last check found, ``dump`` the bytes that it sent for the last archive; None where unknown."""
+
+    name: str
+    keys: int | None
+    dump: int | None
 
 
 class Part(NamedTuple):
@@ -35,16 +43,27 @@ class Summary:
     """Sums are of what is known; ``missing`` counts folders without a preview. ``packed`` (bytes) and ``seconds`` are
     as the last archive went, None where that says nothing."""
 
-    def __init__(self, folders: Sequence[tuple[dict, Run | None]], servers: Sequence[RedisServer]) -> None:
+    def __init__(
+        self, folders: Sequence[tuple[dict, Run | None]], servers: Sequence[RedisServer], went: Pace | None
+    ) -> None:
         self.lines = [Line(source["name"], run.result.get("found") if run else None) for source, run in folders]
-        self.servers = [(server, keys_of(server)) for server in servers]
+        dumps = went.dumps if went else {}
+        self.servers = [Server(each.name, keys_of(each), dumps.get(each.name)) for each in servers]
         known = [line.found for line in self.lines if line.found]
         self.missing = len(self.lines) - len(known)
         self.whole = all(found["whole"] for found in known)
         self.files = sum(found["files"] for found in known)
         self.bytes = sum(found["bytes"] for found in known)
-        self.packed = self.seconds = None
+        self.packed, self.seconds = self._estimate(went)
         self.name = self.name_error = ""
+
+    def _estimate(self, went: Pace | None) -> tuple[int | None, float | None]:
+        """Without every folder and every server the sum would be a guess."""
+        sent = [server.dump for server in self.servers]
+        if went is None or self.missing or not self.whole or None in sent:
+            return None, None
+        read = self.bytes + sum(sent)
+        return int(read * went.packed), read * went.seconds
 
     @property
     def parts(self) -> list[Part]:
@@ -67,14 +86,10 @@ def summary(
     encrypted: bool,
 ) -> Summary:
     """``profile`` as the form has it, saved or not; ``folders`` are sources with their previews."""
-    found = Summary(folders, servers)
+    found = Summary(folders, servers, pace(profile))
     try:
         stem = free_name(profile, timezone.now())
         found.name = names.with_ending(stem, profile.codec, encrypted=encrypted)
     except ArchiveRefused as error:
         found.name_error = str(error)
-    went = pace(profile)
-    # Without every folder, or with Redis, whose size in a dump nobody knows before, the sum would be a guess.
-    if went and not found.missing and found.whole and not servers:
-        found.packed, found.seconds = int(found.bytes * went.packed), found.bytes * went.seconds
     return found

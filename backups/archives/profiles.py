@@ -101,19 +101,26 @@ def not_looked_at(actor, profile: ArchiveProfile) -> list[str]:
 
 
 class Pace(NamedTuple):
-    """How the last archive of a profile went: what became of each byte that was read."""
+    """How the last archive of a profile went: what became of each byte that was read, in bytes and seconds, and how
+    many bytes each Redis server (by name) sent."""
 
     packed: float
     seconds: float
+    dumps: dict[str, int]
 
 
 def pace(profile: ArchiveProfile) -> Pace | None:
     """Of the newest archive that was packed as the profile packs now; None where there is none."""
-    rows = Archive.objects.filter(
-        profile=profile.pk, codec=profile.codec, size__gt=0, bytes__gt=0, made_by__seconds__gt=0
-    )
-    last = rows.order_by("-pk").values_list("size", "bytes", "made_by__seconds").first() if profile.pk else None
-    return Pace(last[0] / last[1], last[2] / last[1]) if last else None
+    if profile.pk is None:
+        return None
+    rows = Archive.objects.filter(profile=profile.pk, codec=profile.codec, size__gt=0, made_by__seconds__gt=0)
+    last = rows.order_by("-pk").values_list("size", "made_by__seconds", "bytes", "redis").first()
+    if last is None:
+        return None
+    size, seconds, files, servers = last
+    dumps = {each["name"]: each.get("size") or 0 for each in servers}
+    read = (files or 0) + sum(dumps.values())
+    return Pace(size / read, seconds / read, dumps) if read else None
 
 
 def keys_of(server: RedisServer) -> int | None:

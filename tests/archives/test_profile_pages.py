@@ -328,7 +328,16 @@ def test_the_sum_estimates_from_the_last_archive_only(browser, cast, profile):
 
 
 @pytest.mark.parametrize(
-    "odd", [{"codec": "odd"}, {"name_template": "{x}"}, {"location": "0"}, {"location": "x"}, {"profile": "x"}, {}]
+    "odd",
+    [
+        {"codec": "odd"},
+        {"name_template": "{x}"},
+        {"location": "0"},
+        {"location": "²"},
+        {"profile": "²"},
+        {"redis": "²"},
+        {},
+    ],
 )
 def test_odd_values_get_an_answer(browser, location, odd):
     values = sent(location, "/opt") | odd if odd else {}
@@ -346,6 +355,17 @@ def test_the_sum_counts_keys_that_are_known(browser, location, server):
 
     assert "1,234 keys" in page and "Keys not known" in page
     assert "0 files and Redis" in page
+
+
+@pytest.mark.parametrize(("name", "estimated"), [("state", True), ("another", False)])
+def test_redis_is_estimated_from_what_it_sent_last_time(browser, profile, server, name, estimated):
+    run_of(profile, RunState.SUCCEEDED, ArchiveState.VERIFIED, seconds=60)
+    Archive.objects.update(codec="gz", size=30 << 20, bytes=0, redis=[{"name": name, "size": 100 << 20}])
+    values = sent(profile.location, redis=[server.pk], profile=profile.pk)
+
+    page = text(browser.post("/archives/profiles/sum/", values))
+
+    assert ("packed about 30.0" in page and "about 1" in page and "in the last archive" in page) is estimated
 
 
 def test_a_sum_of_what_nobody_counted_is_no_number(browser, location):
