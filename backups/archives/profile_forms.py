@@ -1,5 +1,6 @@
 """The form of a profile: shape only. Its folders are as many small forms as there are."""
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -23,6 +24,8 @@ READ_BACK_HELP = {
     ReadBack.NEVER: "Nothing is read again. An archive is “finished”, and nobody knows more.",
 }
 
+BLANKS = re.compile(r"[ \t]+")
+
 
 class PatternsField(forms.CharField):
     """Patterns as a list: separated by spaces in one line, or one a line, which may then have spaces in them."""
@@ -35,13 +38,13 @@ class PatternsField(forms.CharField):
         if not isinstance(value, list):
             return value
         lines = "\n".join(value)
-        return f"{lines}\n" if len(value) == 1 and " " in lines else lines
+        return f"{lines}\n" if len(value) == 1 and BLANKS.search(lines) else lines
 
     def to_python(self, value) -> list[str]:
         if isinstance(value, list):
             return value
         text = (value or "").replace("\r\n", "\n").replace("\r", "\n")
-        parts = text.split("\n") if "\n" in text else text.split()
+        parts = text.split("\n") if "\n" in text else BLANKS.split(text)
         return [part for part in parts if part.strip()]
 
 

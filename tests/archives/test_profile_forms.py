@@ -33,6 +33,7 @@ def test_spaces_or_lines_part_patterns(written, patterns):
 @given(st.lists(LINE, max_size=5))
 @example(["one with spaces"])
 @example(["a", "b c"])
+@example(["no\N{NO-BREAK SPACE}break"])
 def test_patterns_come_back_from_the_form_as_they_went_in(patterns):
     assert FIELD.clean(FIELD.prepare_value(patterns)) == patterns
 
