@@ -32,3 +32,28 @@ class ArchiveFilters(Filters):
 def new_form_key() -> str:
     """Names one opening of a form, so that sending it twice starts one archive."""
     return uuid.uuid4().hex
+
+
+class ContentsForm(forms.Form):
+    """Which page of what is in an archive. ``open`` is the directory that was clicked; it ends a search."""
+
+    open = forms.IntegerField(required=False, min_value=0)
+    directory = forms.IntegerField(required=False, min_value=0)
+    q = forms.CharField(required=False, max_length=200)
+    show = forms.ChoiceField(required=False, choices=[("all", "All"), ("changed", "Changed"), ("skipped", "Skipped")])
+    after = forms.IntegerField(required=False, min_value=0)
+
+    def page(self) -> dict:
+        """What to ask the worker for."""
+        asked = self.cleaned_data
+        if asked["open"] is not None:
+            return {"directory": asked["open"]}
+        page = {name: asked[name] or 0 for name in ("directory", "after")}
+        return page | {"q": asked["q"], "show": asked["show"]}
+
+
+class TakeOutForm(forms.Form):
+    """One file: its number in the index, and its name as it was shown."""
+
+    number = forms.IntegerField(min_value=1)
+    path = forms.CharField(max_length=4000)

@@ -256,6 +256,9 @@ class ArchiveState(models.TextChoices):
     DAMAGED = "damaged", "Damaged"
 
 
+# States in which the file is there, as far as anybody knows: it can be opened, listed and verified.
+THERE = (ArchiveState.FINISHED, ArchiveState.VERIFIED, ArchiveState.FOUND, ArchiveState.DAMAGED)
+
 # States in which a file of this name is in the location, or may be.
 HOLDS_NAME = (
     *(ArchiveState.WANTED, ArchiveState.FINISHED, ArchiveState.VERIFIED, ArchiveState.UNKNOWN),
@@ -284,6 +287,9 @@ class Proof(NamedTuple):
 class Archive(models.Model):
     """One file. Its name is fixed here before it is made.
 
+    ``sources`` are name, files, bytes and packed bytes of each folder; ``redis`` the same of servers, with keys,
+    expiries and types of each database.
+
     Each of the badges is a time and, where it can go either way, whether it was good: None is "not looked at yet".
     ``foreign``: a tar file that is not of this console; it has no checksums. ``mtime_ns`` and ``size`` are those of
     the file as last looked at: another value means that somebody has written to it. A file that was made outside
@@ -309,11 +315,13 @@ class Archive(models.Model):
     sha256 = models.CharField(max_length=64, blank=True)
     manifest_sha256 = models.CharField(max_length=64, blank=True)
     made_at = models.DateTimeField(null=True)
+    gone_at = models.DateTimeField(null=True)
     files = models.PositiveBigIntegerField(null=True)
     bytes = models.PositiveBigIntegerField(null=True)
     changed = models.PositiveBigIntegerField(null=True)
     skipped = models.PositiveBigIntegerField(null=True)
     keys = models.PositiveBigIntegerField(null=True)
+    sources = models.JSONField(default=list)
     redis = models.JSONField(default=list)
     damage = models.JSONField(default=list)
     finished_at = models.DateTimeField(null=True)
@@ -379,9 +387,7 @@ class Archive(models.Model):
 
     @property
     def is_there(self) -> bool:
-        """As far as anybody knows: it can be opened, listed and verified."""
-        there = (ArchiveState.FINISHED, ArchiveState.VERIFIED, ArchiveState.FOUND, ArchiveState.DAMAGED)
-        return self.state in there
+        return self.state in THERE
 
 
 def _digest(fields: list) -> str:
