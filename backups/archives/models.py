@@ -392,4 +392,4 @@ class Archive(models.Model):
 
 
 def _digest(fields: list) -> str:
-    return hashlib.sha256(json.dumps(fields).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()

@@ -5,20 +5,29 @@ A source is ``{"name", "path", "include", "exclude", "one_file_system"}``; it be
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,59}")
 MOST = 50
 
 
-class BadSource(ValueError):
-    """Not a source; ``number`` and ``field`` say which part of the form it is about."""
+class Problem(NamedTuple):
+    """What is wrong with one source; ``number`` (from 0) and ``field`` say which part of the form it is about."""
 
-    def __init__(self, message: str, number: int, field: str) -> None:
-        super().__init__(message)
-        self.number, self.field = number, field
+    number: int
+    field: str
+    message: str
+
+
+class BadSources(ValueError):
+    """No sources; ``problems`` are all that is wrong with them."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(" ".join(problem.message for problem in problems))
+        self.problems = tuple(problems)
 
 
 @dataclass(frozen=True)
@@ -56,50 +65,83 @@ class Source:
 
 
 def checked(rows: Sequence[dict], forbidden: Sequence[str] = ()) -> list[dict]:
-    """The sources as they are kept. Raises BadSource for a name that comes twice, a path that is not absolute, and
-    one inside ``forbidden``."""
+    """The sources as they are kept. Raises BadSources for a name that comes twice, a path that is not absolute, one
+    inside ``forbidden``, and patterns that mean nothing."""
     if len(rows) > MOST:
-        raise BadSource(f"At most {MOST} folders go into one archive.", MOST, "path")
+        raise BadSources([Problem(MOST, "path", f"At most {MOST} folders go into one archive.")])
     found: list[Source] = []
+    problems: list[Problem] = []
     for number, row in enumerate(rows):
-        path = _path(str(row.get("path", "")), number, forbidden)
-        name = str(row.get("name", "")).strip() or _proposed(path)
-        if not NAME.fullmatch(name):
-            message = (
-                "Use letters, digits, dot, hyphen and underscore, at most 60, and begin with none of the first two."
-            )
-            raise BadSource(message, number, "name")
-        if name in {source.name for source in found}:
-            raise BadSource(f"Two folders are called {name}. Give one of them another name.", number, "name")
-        patterns = {key: tuple(_patterns(row.get(key, ()), number, key)) for key in ("include", "exclude")}
-        found.append(Source(name, path, **patterns, one_file_system=bool(row.get("one_file_system"))))
+        source = _read(row)
+        wrong = [*_wrong_path(source.path, forbidden), *_wrong_name(source, found), *_wrong_patterns(source)]
+        problems += [Problem(number, field, message) for field, message in wrong]
+        found.append(source)
+    if problems:
+        raise BadSources(problems)
     return [source.as_json() for source in found]
 
 
-def _path(text: str, number: int, forbidden: Sequence[str]) -> str:
-    text = text.strip()
-    if not text.startswith("/"):
-        raise BadSource("Write the folder from the root on, like /opt/cybersift/models.", number, "path")
-    if "\0" in text or len(text) > 1000 or ".." in PurePosixPath(text).parts:
-        raise BadSource("Write the folder without '..', with at most 1,000 characters.", number, "path")
-    path = os.path.normpath(text)
-    path = path.replace("//", "/")
+def _read(row: dict) -> Source:
+    """As it was written, without what means nothing."""
+    path = str(row.get("path", "")).strip()
+    path = os.path.normpath(path).replace("//", "/") if path and ".." not in PurePosixPath(path).parts else path
+    patterns = {key: tuple(_cleaned(row.get(key, ()))) for key in ("include", "exclude")}
+    name = str(row.get("name", "")).strip() or proposed(path)
+    return Source(name, path, **patterns, one_file_system=bool(row.get("one_file_system")))
+
+
+def _wrong_path(path: str, forbidden: Sequence[str]) -> Iterator[tuple[str, str]]:
+    if not path.startswith("/"):
+        yield "path", "Write the folder from the root on, like /opt/cybersift/models."
+    elif "\0" in path or len(path) > 1000 or ".." in PurePosixPath(path).parts:
+        yield "path", "Write the folder without '..', with at most 1,000 characters."
     for folder in forbidden:
         if path == folder or _below(folder, path):
-            raise BadSource(f"{folder} holds the console's own keys, which go into no archive.", number, "path")
-    return path
+            yield "path", f"{folder} holds the console's own keys, which go into no archive."
 
 
-def _patterns(patterns: Iterable[str], number: int, field: str) -> Iterable[str]:
+def _wrong_name(source: Source, others: Sequence[Source]) -> Iterator[tuple[str, str]]:
+    if not NAME.fullmatch(source.name):
+        yield (
+            "name",
+            "Use letters, digits, dot, hyphen and underscore, at most 60, and begin with a letter, a digit or _.",
+        )
+    elif source.name in {other.name for other in others}:
+        yield "name", f"Two folders are called {source.name}. Give one of them another name."
+
+
+def _wrong_patterns(source: Source) -> Iterator[tuple[str, str]]:
+    for field in ("include", "exclude"):
+        for pattern in getattr(source, field):
+            if why := _wrong_pattern(pattern):
+                yield field, why
+                break
+
+
+def _wrong_pattern(pattern: str) -> str:
+    from pathspec import GitIgnoreSpec  # takes 60 ms, which only those who check patterns wait for
+
+    if "\0" in pattern or "\n" in pattern or len(pattern) > 500:
+        return "A pattern is one line of at most 500 characters."
+    try:
+        (read,) = GitIgnoreSpec.from_lines([pattern]).patterns
+    except ValueError:
+        return f"{pattern} is no pattern. Write \\ before a character that stands for itself."
+    if read.include is None:
+        return f"{pattern} matches nothing. A line that begins with # is a comment; \\# is the character itself."
+    return ""
+
+
+def _cleaned(patterns: Iterable[str]) -> Iterator[str]:
+    """Blanks around a pattern mean nothing, but for one at the end behind a backslash."""
     for pattern in patterns:
         text = str(pattern).strip()
-        if "\0" in text or len(text) > 500:
-            raise BadSource("A pattern has at most 500 characters.", number, field)
         if text:
-            yield text
+            blank = text.endswith("\\") and str(pattern).lstrip().startswith(f"{text} ")
+            yield f"{text} " if blank else text
 
 
-def _proposed(path: str) -> str:
+def proposed(path: str) -> str:
     """The last part of the path, as far as it may be a name."""
     last = re.sub(r"[^A-Za-z0-9._-]+", "-", PurePosixPath(path).name).lstrip(".-")
     return last[:60] or "root"

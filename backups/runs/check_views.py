@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET
 from backups.access import may, role_required
 
 from .models import CHECK, Run, RunState
-from .services import runs_before, worker_is_alive
+from .services import host_is_away, runs_before, worker_is_alive
 
 UNCLAIMED_AFTER = timedelta(seconds=5)
 SHOWN_FOR = timedelta(minutes=10)
@@ -64,6 +64,11 @@ def _waiting(run: Run) -> str:
     """Why there is no result yet."""
     if run.state != RunState.QUEUED or timezone.now() - run.queued_at < UNCLAIMED_AFTER:
         return "Looking."
+    if host_is_away(run):
+        return (
+            f"The worker of {run.host} is not running. This is looked at as soon as it is started there "
+            "(manage.py worker)."
+        )
     if not worker_is_alive():
         return "No worker is running. This is looked at as soon as one is started (manage.py worker)."
     before = runs_before(run)

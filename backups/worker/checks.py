@@ -3,6 +3,7 @@
 A check never fails as a run: what it found, good or bad, is its result, and the form shows it.
 """
 
+from backups.archives import checks as archives
 from backups.archives import contents
 from backups.clusters import checks as clusters
 from backups.repositories import checks as repositories
@@ -15,6 +16,7 @@ CHECKS = {
     "location": repositories.check_location,
     "contents": contents.check_contents,
     "patterns": snapshots.check_patterns,
+    "sources": archives.check_sources,
 }
 
 

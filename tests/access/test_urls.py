@@ -69,6 +69,10 @@ archives:live                  | in   ok   ok   ok   ok   ok   | in   not  not  
 archives:verify                | in   not  not  not  not  not  | in   no   go   no   no   go
 archives:profiles              | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 archives:profile               | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+archives:profile_add           | in   no   no   no   no   ok   | in   no   no   no   no   bad
+archives:profile_change        | in   no   no   no   no   ok   | in   no   no   no   no   bad
+archives:profile_preview       | in   not  not  not  not  not  | in   no   no   no   no   ok
+archives:profile_sum           | in   not  not  not  not  not  | in   no   no   no   no   ok
 archives:locations             | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 archives:location              | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 archives:location_add          | in   no   no   no   no   ok   | in   no   no   no   no   bad

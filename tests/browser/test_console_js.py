@@ -444,6 +444,22 @@ def test_a_form_that_is_asked_anew_forgets_what_it_said_before(played):
     assert page.get_by_label("Name").input_value() == "mine"
 
 
+def test_a_preview_that_asks_beside_a_form_leaves_what_it_says(played):
+    page = played.show(
+        '<form><div class="field bad"><label for="path">Folder</label><input id="path" aria-invalid="true">'
+        '<p class="err">Write a folder.</p></div>'
+        '<span hidden data-aside hx-post="/preview/" hx-trigger="input from:#path" hx-target="#preview"></span>'
+        '</form><p id="preview"></p>'
+    )
+    played.answers["/preview/"] = (200, "214 files")
+
+    page.get_by_label("Folder").fill("/opt")
+
+    page.get_by_text("214 files").wait_for()
+    assert page.get_by_text("Write a folder.").is_visible()
+    assert page.locator(".bad, [aria-invalid]").count() == 2
+
+
 # --- the end of a session -------------------------------------------------------------------------------
 
 

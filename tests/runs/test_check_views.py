@@ -55,6 +55,25 @@ def test_unclaimed_with_a_busy_worker(look, cast):
     assert later.pk > Run.objects.filter(kind="make").latest("pk").pk
 
 
+def test_unclaimed_for_a_host_that_is_away_names_it(as_person, cast):
+    check = queue_check("location", actor=cast["administrator"], form="a form", host="node-09")
+    long_ago()
+    beat(timezone.now())
+
+    page = text(as_person("administrator").get(reverse("runs:check", args=[check.pk])))
+    assert "The worker of node-09 is not running." in page
+    assert "started there" in page
+
+
+def test_unclaimed_for_a_host_that_works_waits_its_turn(as_person, cast, settings):
+    check = queue_check("location", actor=cast["administrator"], form="a form", host=settings.WORKER_HOST)
+    long_ago()
+    beat(timezone.now())
+
+    page = text(as_person("administrator").get(reverse("runs:check", args=[check.pk])))
+    assert "The worker is busy. You are next." in page
+
+
 def test_it_counts_who_is_before(as_person, cast):
     for _ in range(2):
         queue_run("make", actor=None, subject="a thing")

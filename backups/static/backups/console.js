@@ -36,9 +36,9 @@
     if (document.hidden || paused || Date.now() < retryAt) event.preventDefault();
   });
 
-  // A form that is asked anew: what it said of its fields before is over.
+  // A form that is asked anew: what it said of its fields before is over. A preview asks beside it (data-aside).
   document.addEventListener("htmx:beforeRequest", ({ detail: { elt } }) => {
-    const form = isPoll(elt) ? null : elt.closest("form");
+    const form = isPoll(elt) || "aside" in elt.dataset ? null : elt.closest("form");
     if (!form) return;
     $$(".note.fail[data-focus], .err", form).forEach((said) => said.remove());
     $$(".bad", form).forEach((field) => field.classList.remove("bad"));
