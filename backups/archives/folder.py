@@ -61,8 +61,8 @@ def look(directory: Path, program: bytes, *, keys_dir: Path, expected: bool) -> 
         seen = _list(directory)
         if expected and not seen.files and not os.path.lexists(directory / PROGRAM):
             raise Unusable(
-                f"Nothing of what was in {directory} is there. Is the share mounted? If it was emptied on purpose, "
-                "make a new archive there.",
+                f"Nothing of what was in {directory} is there. Is the share mounted? If it was emptied on purpose, say "
+                f"so on that host: touch {directory / PROGRAM}",
                 gone=True,
             )
     except OSError as error:
@@ -126,21 +126,33 @@ def _tidy(directory: Path, seen: Seen) -> None:
 
 def _put_program(directory: Path, program: bytes, seen: Seen) -> None:
     """The reader of archives, where it is missing or another one. Whoever fails at it does no harm."""
-    place, new = directory / PROGRAM, directory / f".{PROGRAM}.new"
+    place = directory / PROGRAM
     try:
         if _is_small_file(place, len(program)) and place.read_bytes() == program:
             return
-        new.unlink(missing_ok=True)
-        with new.open("xb") as file:
-            file.write(program)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        new.replace(place)
+        put(place, program)
     except OSError as error:
         seen.notes.append(
             f"{PROGRAM}, which reads archives without the console, cannot be put there: {error.strerror}."
         )
+
+
+def put(place: Path, content: bytes) -> None:
+    """A file that lies beside the archives for everybody to read, whole or not at all."""
+    new = place.with_name(f".{place.name}.new")
+    new.unlink(missing_ok=True)
+    with new.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fchmod(file.fileno(), 0o644)
+        os.fsync(file.fileno())
+    new.replace(place)
+
+
+def put_checksum(archive: Path, sha256: str) -> None:
+    """``<name>.sha256`` beside an archive, as ``sha256sum -c`` reads it. A location that takes none goes without."""
+    with suppress(OSError):
+        put(archive.with_name(f"{archive.name}.sha256"), f"{sha256}  {archive.name}\n".encode())
 
 
 def _is_small_file(place: Path, size: int) -> bool:

@@ -13,7 +13,7 @@ from backups.templatetags.formats import count_of, size
 
 from .format.space import space_of
 from .making import NotMade, kept_free, servers_of, sources_of
-from .models import Archive, RedisMode, RedisServer
+from .models import Archive, CheckState, RedisMode, RedisServer
 from .redis_access import access_of
 from .survey import Survey, survey
 
@@ -53,7 +53,9 @@ def look(turn: Turn, archive: Archive) -> Found:
 
 
 def _refuse_bad_place(archive: Archive) -> None:
-    folder = archive.path.parent
+    folder, location = archive.path.parent, archive.location
+    if location and location.state == CheckState.BAD:
+        raise NotMade(f"Location {location} does not work: {location.message}")
     if not folder.is_dir():
         where = f"location {archive.location}" if archive.location else "this path"
         raise NotMade(f"{folder} is not there: {where} has no folder. Is the share mounted?")

@@ -8,7 +8,7 @@ from backups.runs import Done, Kind, Next, Step, Turn
 from backups.runs.models import Effect, Level, RunState
 from backups.templatetags.formats import count_of, size
 
-from . import making, preparing, reading, services
+from . import folder, making, preparing, reading, services
 from .making import NotMade
 from .models import Archive, ArchiveState, ReadBack
 
@@ -86,6 +86,8 @@ def _judge(turn: Turn, archive: Archive, checked: "reading.Checked", *, making: 
         state = RunState.SUCCEEDED if checked.good else RunState.FAILED
         return Done(state, effect, checked.sentence, "" if checked.good else checked.sentence)
     columns = checked.columns()
+    if checked.good and checked.sha256:
+        folder.put_checksum(archive.path, checked.sha256)
     turn.write(lambda a: services.record_verified(a, archive, turn.run, columns, checked.message))
     if not checked.good:
         return Done(RunState.FAILED, effect, checked.sentence, checked.message, "\n".join(checked.problems))

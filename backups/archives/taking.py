@@ -56,7 +56,8 @@ def _write(turn: Turn, archive: Archive, part: Path) -> int:
     """The file, by its number in the index. Returns its size in bytes."""
     with indexes.of(archive) as index:
         row = index.numbered(turn.run.params["number"])
-    if row is None or row.type not in ("f", "h"):
+    asked = turn.run.params["path"]  # what the page, the log and the entry say must be what is handed out
+    if row is None or row.type not in ("f", "h") or reader.printable(row.path) != asked:
         raise NoIndex("There is no such file in it.")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file, reading.opened(archive) as found:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from . import location_views, profile_views, recipient_views, redis_views, views
+from . import file_views, location_views, profile_views, recipient_views, redis_views, views
 
 app_name = "archives"
 
@@ -10,6 +10,10 @@ urlpatterns = [
     path("<int:pk>/", views.detail, name="detail"),
     path("<int:pk>/live/", views.live, name="live"),
     path("<int:pk>/verify/", views.verify, name="verify"),
+    path("<int:pk>/contents/", file_views.contents, name="contents"),
+    path("<int:pk>/take-out/", file_views.take_out, name="take_out"),
+    path("files/<int:pk>/", file_views.file, name="file"),
+    path("files/<int:pk>/download/", file_views.download, name="download"),
     path("profiles/", profile_views.profiles_list, name="profiles"),
     path("profiles/add/", profile_views.profile_add, name="profile_add"),
     path("profiles/sum/", profile_views.profile_sum, name="profile_sum"),

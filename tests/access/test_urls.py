@@ -67,6 +67,10 @@ archives:start                 | in   no   go   no   no   go   | in   no   bad  
 archives:detail                | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 archives:live                  | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 archives:verify                | in   not  not  not  not  not  | in   no   go   no   no   go
+archives:contents              | in   not  not  not  not  not  | in   no   ok   ok   ok   ok
+archives:take_out              | in   not  not  not  not  not  | in   no   go   no   no   go
+archives:file                  | in   no   ok   no   no   gone | in   not  not  not  not  not
+archives:download              | in   no   gone no   no   gone | in   not  not  not  not  not
 archives:profiles              | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 archives:profile               | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 archives:profile_add           | in   no   no   no   no   ok   | in   no   no   no   no   bad
@@ -142,6 +146,13 @@ def things(cast) -> dict[str, int]:
     archive = Archive.objects.create(
         location=location, profile=archive_profile, name="a.tar.gz", codec="gz", state=ArchiveState.VERIFIED
     )
+    taken = Run.objects.create(
+        kind="take_out",
+        key="3",
+        subject="take a out",
+        params={"path": "a", "archive": archive.pk},
+        actor=cast["operator"],
+    )
     with act(cast["operator"]) as a:
         a.record("run.cancel_requested", run)
     return {
@@ -151,6 +162,8 @@ def things(cast) -> dict[str, int]:
         "runs:": run.pk,
         "runs:check": check.pk,
         "archives:": archive.pk,
+        "archives:file": taken.pk,
+        "archives:download": taken.pk,
         "archives:profile": archive_profile.pk,
         "archives:location": location.pk,
         "archives:redis": server.pk,
