@@ -16,6 +16,7 @@ CONSOLE_HOME = env.path("CONSOLE_HOME", BASE_DIR / "var")
 KEYS_DIR = env.path("KEYS_DIR", CONSOLE_HOME / "keys")
 CHECKPOINTS_DIR = env.path("CHECKPOINTS_DIR", CONSOLE_HOME / "checkpoints")
 RUN_LOGS_DIR = env.path("RUN_LOGS_DIR", CONSOLE_HOME / "run-logs")
+DOWNLOADS_DIR = env.path("DOWNLOADS_DIR", CONSOLE_HOME / "downloads")
 CA_DIR = env.path("CA_DIR", CONSOLE_HOME / "ca")
 
 # --- Django ---------------------------------------------------------------------------------------------

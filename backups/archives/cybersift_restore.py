@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Lists, verifies and extracts archives of the backup console, with nothing but Python 3.8 or later.
+"""Lists, verifies and restores archives of the backup console, with nothing but Python 3.8 or later.
 
 This one file is the reader of the format that docs/archive-format.md describes: the console imports it, and it runs
 as it is on a host without the console. Whatever an archive says, nothing is written outside of the directory asked
 for, nothing is believed that its checksums do not cover, and no more is inflated than was announced.
 
-For other programs: ``open_archive``, then ``verify``, ``extract`` or the archive's ``manifest``. Every failure that
-has to do with the archive or the target is an ``ArchiveError``.
+For other programs: ``open_archive``, then ``verify``, ``extract``, ``restore_redis`` or the archive's ``manifest``;
+``undo`` and ``recover`` for what was replaced. Every failure that has to do with the archive or the target is an
+``ArchiveError``.
 """
 
 from __future__ import annotations
@@ -27,15 +28,17 @@ import itertools
 import json
 import os
 import re
-import secrets
+import shlex
 import shutil
 import signal
+import socket
 import stat
 import struct
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 import zlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Callable, Iterable, Iterator, NamedTuple
@@ -1340,8 +1343,20 @@ def walk_beneath(root: int, path: bytes) -> int:
 
 def rename(directory: int, old: str, new: str, flags: int) -> bool:
     """renameat2(2) within a directory. False where it cannot be had, and nothing was renamed."""
+    return rename_at(Spot(directory, old), Spot(directory, new), flags)
+
+
+class Spot(NamedTuple):
+    """A name in a directory of which there is a descriptor."""
+
+    directory: int
+    name: str
+
+
+def rename_at(old: Spot, new: Spot, flags: int) -> bool:
+    """renameat2(2), between directories too."""
     try:
-        c_call("renameat2", directory, os.fsencode(old), directory, os.fsencode(new), flags)
+        c_call("renameat2", old.directory, os.fsencode(old.name), new.directory, os.fsencode(new.name), flags)
     except OSError as error:
         if error.errno in NOT_HERE:
             return False
@@ -1373,6 +1388,7 @@ class Tree:
 
     def __init__(self, root: int, options: Options) -> None:
         self.root, self.options = root, options
+        self.below = len(encoded(f"files/{options.source}/")) if options.source else 0
         self.made: set[bytes] = set()
         self.undressed = 0
         self._open: collections.OrderedDict[bytes, int] = collections.OrderedDict()
@@ -1387,6 +1403,10 @@ class Tree:
                 os.close(self._open.popitem(last=False)[1])
         self._open.move_to_end(path)
         return descriptor
+
+    def place(self, path: str) -> bytes:
+        """Where an entry of the archive is in the tree."""
+        return encoded(path)[self.below :]
 
     def _make(self, path: bytes) -> None:
         missing = []
@@ -1412,7 +1432,7 @@ class Tree:
         os.link(target_name, name, src_dir_fd=source, dst_dir_fd=directory, follow_symlinks=False)
 
     def symlink(self, entry: Entry) -> None:
-        above, _, name = encoded(entry.path).rpartition(b"/")
+        above, _, name = self.place(entry.path).rpartition(b"/")
         directory = self.directory(above)
         os.symlink(encoded(entry.target), name, dir_fd=directory)
         if self.options.owner and entry.uid is not None:
@@ -1451,6 +1471,8 @@ class Tree:
                 os.fchmod(descriptor, 0o755)
             else:
                 self.dress(descriptor, entry)
+        if b"" in directories:
+            self.dress(self.root, directories[b""])
 
     def close(self) -> None:
         while self._open:
@@ -1463,7 +1485,7 @@ class NewFile(Sink):
     def __init__(self, tree: Tree, entry: Entry, content: Entry) -> None:
         self.tree, self.entry = tree, entry
         self.real = content.size if content.sparse else None
-        self.descriptor = tree.create(encoded(entry.path))
+        self.descriptor = tree.create(tree.place(entry.path))
 
     def write(self, piece: memoryview) -> None:
         while piece:
@@ -1529,10 +1551,15 @@ def _in_parent(root: int, path: bytes, do: Callable[..., None]) -> None:
 
 
 class Target:
-    """Where an extraction goes: a name beside which it is staged, and that nothing or an empty directory has."""
+    """Where an extraction goes: a name beside which it is staged, and that nothing or an empty directory has.
 
-    def __init__(self, path: str) -> None:
-        self.path = os.path.abspath(path)
+    With ``replaces`` the directory may have something in it. What cannot be renamed itself, a mount point, is staged
+    ``inside``, and its entries are exchanged one by one. ``base`` and ``prefix``: where all other names are, and how
+    they begin.
+    """
+
+    def __init__(self, path: str, replaces: bool = False, inside: bool = False) -> None:
+        self.path, self.replaces, self.kept = os.path.abspath(path), replaces, ""
         above, self.name = os.path.split(self.path)
         if not self.name:
             raise TargetNotEmpty("The target is the root of the file system.")
@@ -1540,57 +1567,85 @@ class Target:
             self.parent = os.open(above, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise Unavailable(f"{printable(above)} cannot be opened: {error.strerror}") from None
+        self.base, self.prefix, self.journalled = self.parent, self.name, False
+        self.inside = replaces and (inside or is_mount_point(self.parent, self.name) or self._has_journal_inside())
+        if self.inside:
+            self.base, self.prefix = self._open(), ""
+
+    def _open(self) -> int:
+        try:
+            return os.open(self.name, DIRECTORY, dir_fd=self.parent)
+        except OSError as error:
+            os.close(self.parent)
+            raise Unavailable(f"{printable(self.path)} cannot be opened: {error.strerror}") from None
+
+    def _has_journal_inside(self) -> bool:
+        try:
+            os.stat(f"{self.name}/{JOURNAL}", dir_fd=self.parent, follow_symlinks=False)
+        except OSError:
+            return False
+        return True
 
     def __enter__(self) -> Target:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self.parent)
+        for descriptor in {self.parent, self.base}:
+            os.close(descriptor)
 
     def existing(self) -> os.stat_result | None:
-        """What is known of the empty directory; None where nothing is there. ``TargetNotEmpty`` for all else,
-        ``Unavailable`` for a mount point, which cannot be renamed."""
+        """What is known of the directory; None where nothing is there. ``TargetNotEmpty`` for what may not be
+        replaced, ``Unavailable`` for a mount point, which cannot be renamed."""
         try:
             found = os.stat(self.name, dir_fd=self.parent, follow_symlinks=False)
         except FileNotFoundError:
             return None
         if not stat.S_ISDIR(found.st_mode):
             raise TargetNotEmpty(f"The target {printable(self.path)} is no directory.")
-        if found.st_dev != os.fstat(self.parent).st_dev:
-            raise Unavailable(f"{printable(self.path)} is a mount point: extract to a new directory in it.")
-        descriptor = os.open(self.name, DIRECTORY, dir_fd=self.parent)
-        try:
-            if os.listdir(descriptor):
-                raise TargetNotEmpty(f"The target is not empty: {printable(self.path)}")
-        finally:
-            os.close(descriptor)
+        if not self.replaces and found.st_dev != os.fstat(self.parent).st_dev:
+            raise Unavailable(
+                f"{printable(self.path)} is a mount point: extract to a new directory in it, or use --replace."
+            )
+        if not self.replaces and not self.is_empty():
+            raise TargetNotEmpty(f"The target is not empty: {printable(self.path)}")
         return found
 
+    def is_empty(self) -> bool:
+        descriptor = os.open(self.name, DIRECTORY, dir_fd=self.parent)
+        try:
+            return not os.listdir(descriptor)
+        finally:
+            os.close(descriptor)
+
     def leftovers(self) -> list[str]:
-        """Names beside the target that killed extractions to it left, or that a running one uses."""
-        pattern = re.compile(re.escape(self.name) + r"\.restore-[0-9a-f]{16}")
-        return sorted(name for name in os.listdir(self.parent) if pattern.fullmatch(name))
+        """Names of stages that killed extractions to it left, or that a running one uses."""
+        return self.names(".restore-")
+
+    def names(self, word: str) -> list[str]:
+        """What has a name of ours with an id at its end; the older first, as ids are times."""
+        pattern = re.compile(re.escape(self.prefix + word) + r"[0-9a-f]{16}")
+        return sorted(name for name in os.listdir(self.base) if pattern.fullmatch(name))
 
     def clean(self) -> None:
-        """Removes the leftovers. Only under the lock: then nobody works in them."""
+        """Removes the leftovers. Only under the lock, and when no journal names them: then nobody needs them."""
         for name in self.leftovers():
-            remove_tree(self.parent, name)
+            remove_tree(self.base, name)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Keeps other extractions away from this target; ``Locked`` when one is running."""
-        name = self.name + ".restore-lock"
+        name = self.prefix + ".restore-lock"
         descriptor = self._locked(name)
         try:
             yield
         finally:
-            os.unlink(name, dir_fd=self.parent)
+            os.unlink(name, dir_fd=self.base)
             os.close(descriptor)
 
     def _locked(self, name: str) -> int:
         while True:
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(name, flags, 0o600, dir_fd=self.parent)
+            descriptor = os.open(name, flags, 0o600, dir_fd=self.base)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if self._is(descriptor, name):
@@ -1602,13 +1657,13 @@ class Target:
 
     def _is(self, descriptor: int, name: str) -> bool:
         try:
-            return os.path.samestat(os.fstat(descriptor), os.stat(name, dir_fd=self.parent, follow_symlinks=False))
+            return os.path.samestat(os.fstat(descriptor), os.stat(name, dir_fd=self.base, follow_symlinks=False))
         except FileNotFoundError:
             return False
 
     def check_space(self, size: int, files: int) -> None:
         """``NoSpace`` unless the file system has room for so many bytes and files, and keeps its reserve."""
-        space = os.fstatvfs(self.parent)
+        space = os.fstatvfs(self.base)
         usable, needed = self.usable(), size + PER_FILE * files
         if needed > usable:
             raise NoSpace(f"{needed:,} bytes are needed beside {printable(self.path)}, {usable:,} can be had.")
@@ -1617,23 +1672,25 @@ class Target:
 
     def usable(self) -> int:
         """Bytes that an extraction may take."""
-        space = os.fstatvfs(self.parent)
+        space = os.fstatvfs(self.base)
         return int(space.f_bavail * space.f_frsize * (1 - RESERVE))
 
     @contextlib.contextmanager
     def stage(self) -> Iterator[tuple[str, int]]:
-        """A new directory (0700) beside the target, and its descriptor. Removed if the block does not end well."""
-        name = f"{self.name}.restore-{secrets.token_hex(8)}"
-        os.mkdir(name, 0o700, dir_fd=self.parent)
+        """A new directory (0700) beside the target, and its descriptor. Removed if the block does not end well,
+        unless a journal needs it."""
+        name = f"{self.prefix}.restore-{new_id()}"
+        os.mkdir(name, 0o700, dir_fd=self.base)
         try:
-            descriptor = os.open(name, DIRECTORY, dir_fd=self.parent)
+            descriptor = os.open(name, DIRECTORY, dir_fd=self.base)
             try:
                 yield name, descriptor
             finally:
                 os.close(descriptor)
         except BaseException:
-            with contextlib.suppress(FileNotFoundError):  # it may have become the target
-                remove_tree(self.parent, name)
+            if not self.journalled:
+                with contextlib.suppress(FileNotFoundError):  # it may have become the target
+                    remove_tree(self.base, name)
             raise
 
     def replace(self, stage: str, existing: os.stat_result | None) -> None:
@@ -1666,6 +1723,9 @@ class Options(NamedTuple):
 
     ``only``: patterns (fnmatch) of paths, all of them where there are none; a directory's name stands for all below
     it. ``owner`` and ``special`` (setuid, setgid, sticky) need root. ``clean``: first remove leftovers.
+    ``replace``: the target may have something in it, which is kept under another name. ``exchange``: False to do
+    without RENAME_EXCHANGE, as where it cannot be had. ``source``: the target becomes this directory of ``files/``
+    itself, with its owner (if ``owner``), mode and time; nothing else is extracted.
     """
 
     only: tuple[str, ...] = ()
@@ -1674,10 +1734,17 @@ class Options(NamedTuple):
     clean: bool = False
     dry_run: bool = False
     jobs: int = 2
+    replace: bool = False
+    exchange: bool = True
+    source: str = ""
 
 
 class Extracted:
-    """What ``extract`` did, or would do. ``undressed``: attributes that the file system did not take."""
+    """What ``extract`` did, or would do. ``undressed``: attributes that the file system did not take. ``kept``: where
+    what was replaced is now; ``recovered``: that an earlier replacement was finished first."""
+
+    kept = ""
+    recovered = False
 
     def __init__(self, entries: int, size: int, leftovers: list[str], undressed: int = 0) -> None:
         self.entries, self.bytes, self.leftovers, self.undressed = entries, size, leftovers, undressed
@@ -1742,9 +1809,12 @@ class Plan:
 
 
 def plan_of(archive: Archive, options: Options) -> Plan:
-    plan = Plan(options.only)
+    plan, top = Plan(options.only), f"files/{options.source}"
+    if options.source and not any(member.path == top and member.type == "d" for member in archive.manifest.members):
+        raise Unavailable(f"The archive has no source that is a directory called {printable(options.source)}.")
     for member in archive.manifest.members:
-        plan.add(member)
+        if not options.source or member.path == top or member.path.startswith(top + "/"):
+            plan.add(member)
     if options.only and not len(plan):
         raise Unavailable("Nothing in the archive has such a name.")
     plan.add_parents(archive.manifest.members)
@@ -1776,30 +1846,53 @@ def extract(
 ) -> Extracted:
     """Extracts into ``to``, an empty directory or one that does not exist; all of it, or nothing.
 
-    An ``ArchiveError`` says why not; then the target is as it was.
+    With ``options.replace`` whatever directory it is gets replaced, and is kept. An ``ArchiveError`` says why not;
+    then the target is as it was.
     """
     if (options.owner or options.special) and os.geteuid() != 0:
         raise Unavailable("Only root can give files to others or make them setuid.")
+    try:
+        return _extract(archive, to, options, progress)
+    except CannotRename:  # a mount point of which nobody said so
+        return _extract(archive, to, options, progress, inside=True)
+
+
+def _extract(
+    archive: Archive | Foreign, to: str, options: Options, progress: Progress, inside: bool = False
+) -> Extracted:
     work = _extract_ours if isinstance(archive, Archive) else _extract_foreign
-    with Target(to) as target:
-        try:
-            with contextlib.nullcontext() if options.dry_run else target.lock():
-                if options.clean and not options.dry_run:
-                    target.clean()
-                return work(archive, target, options, progress)
-        except OSError as error:
-            kind = NoSpace if error.errno in (errno.ENOSPC, errno.EDQUOT) else Unavailable
-            raise kind(f"It could not be extracted to {printable(to)}: {error.strerror or error}") from None
+    with Target(to, options.replace, inside) as target, explained(f"extracted to {printable(to)}"):
+        if options.dry_run:
+            return work(archive, target, options, progress)
+        with target.lock():
+            recovered = finish_journal(target, options.exchange)
+            if options.clean:
+                target.clean()
+            done = work(archive, target, options, progress)
+            done.kept, done.recovered = target.kept, recovered
+            return done
+
+
+@contextlib.contextmanager
+def explained(what: str) -> Iterator[None]:
+    """What the system refuses becomes an ``ArchiveError``."""
+    try:
+        yield
+    except OSError as error:
+        kind = NoSpace if error.errno in (errno.ENOSPC, errno.EDQUOT) else Unavailable
+        raise kind(f"It could not be {what}: {error.strerror or error}") from None
 
 
 def _extract_ours(archive: Archive, target: Target, options: Options, progress: Progress) -> Extracted:
     existing, leftovers, plan = target.existing(), target.leftovers(), plan_of(archive, options)
     size, undressed = size_of(archive, plan), 0
+    if options.replace and options.only:
+        refuse_parts(archive, plan)
     target.check_space(size, len(plan))
     if not options.dry_run:
         with target.stage() as (stage, root):
             undressed = _fill(archive, plan, root, options, progress)
-            _finish(target, stage, root, existing)
+            _finish(target, stage, root, existing, options)
     return Extracted(len(plan), size, leftovers, undressed)
 
 
@@ -1821,25 +1914,33 @@ def _fill(archive: Archive, plan: Plan, root: int, options: Options, progress: P
 
 def _links_and_directories(tree: Tree, plan: Plan) -> None:
     """What is made when all files are there: before, a link could be in the way of a name."""
-    for path in plan.directories:
+    directories = {tree.place(entry.path): entry for entry in plan.directories.values()}
+    for path in directories:
         tree.directory(path)
     for entry in plan.links:
-        tree.link(encoded(entry.path), encoded(plan.writes[entry.target].path))
+        tree.link(tree.place(entry.path), tree.place(plan.writes[entry.target].path))
     for entry in plan.symlinks:
         tree.symlink(entry)
-    tree.settle(plan.directories)
+    tree.settle(directories)
 
 
-def _finish(target: Target, stage: str, root: int, existing: os.stat_result | None) -> None:
-    if existing is not None:
+def _finish(target: Target, stage: str, root: int, existing: os.stat_result | None, options: Options) -> None:
+    if existing is not None and not target.inside and not options.source:
         if os.geteuid() == 0:
             os.fchown(root, existing.st_uid, existing.st_gid)
         os.fchmod(root, stat.S_IMODE(existing.st_mode))
     sync_file_system(root)
-    target.replace(stage, existing)
+    if target.inside or (target.replaces and existing is not None and not target.is_empty()):
+        put_in_place(target, stage, stage.replace(".restore-", ".before-"), options.exchange)
+    else:
+        target.replace(stage, existing)
 
 
 def _extract_foreign(archive: Foreign, target: Target, options: Options, progress: Progress) -> Extracted:
+    if options.source:
+        raise Unavailable("A tar without checksums has no sources: leave out --source.")
+    if options.replace and options.only:
+        raise Unavailable("Of a tar without checksums only all of it can replace something: leave out --only.")
     existing, leftovers, plan = target.existing(), target.leftovers(), Plan(options.only)
     if options.dry_run:
         size = _read_foreign(archive, plan, target.usable(), lambda entry: Sink(), progress)
@@ -1850,7 +1951,7 @@ def _extract_foreign(archive: Foreign, target: Target, options: Options, progres
             new_file = functools.partial(_new_file, tree)
             size = _read_foreign(archive, plan, target.usable(), new_file, progress)
             _links_and_directories(tree, plan)
-        _finish(target, stage, root, existing)
+        _finish(target, stage, root, existing, options)
     return Extracted(len(plan), size, leftovers, tree.undressed)
 
 
@@ -1882,6 +1983,1290 @@ def _read_foreign(
     return size
 
 
+# ---- Replacing a directory, and the way back ---------------------------------------------------------------
+
+JOURNAL = ".restore.json"
+"""Behind the target's name; or in the target, where that is a mount point."""
+MAX_JOURNAL = 64 << 20
+MOUNT_ROOT = 0x2000
+"""STATX_ATTR_MOUNT_ROOT of statx(2), since Linux 5.8."""
+AT_SYMLINK_NOFOLLOW = 0x100
+
+
+class CannotRename(Unavailable):
+    """The target itself cannot be renamed; nothing was changed."""
+
+
+def new_id() -> str:
+    """16 hexadecimal digits: nanoseconds since 1970, so that the newest comes last."""
+    return f"{time.time_ns():016x}"
+
+
+def is_mount_point(directory: int, name: str) -> bool:
+    """Whether something is mounted there: another file system, or a part of the same one."""
+    try:
+        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except OSError:  # whoever uses the name is told
+        return False
+    return found.st_dev != os.fstat(directory).st_dev or is_mount_root(directory, name)
+
+
+def is_mount_root(directory: int, name: str) -> bool:
+    """What statx(2) says; False where it says nothing, and a rename then fails with EBUSY."""
+    if LIBC is None:
+        return False
+    answer = ctypes.create_string_buffer(256)
+    try:
+        c_call("statx", directory, os.fsencode(name), AT_SYMLINK_NOFOLLOW, 0, answer)
+    except OSError:
+        return False
+    attributes, known = struct.unpack_from("=Q", answer, 8)[0], struct.unpack_from("=Q", answer, 56)[0]
+    return bool(attributes & known & MOUNT_ROOT)
+
+
+def inode(spot: Spot) -> int | None:
+    try:
+        return os.stat(spot.name, dir_fd=spot.directory, follow_symlinks=False).st_ino
+    except FileNotFoundError:
+        return None
+
+
+class Place:
+    """One name that gets something else: what is at ``new`` comes to ``live``, and what was there goes to ``kept``.
+
+    ``old`` and ``young`` are the inodes of the two, None for nothing. Where they are tells how far it is: so it can
+    be gone on with after a crash at any moment, and nothing is moved that is not known.
+    """
+
+    STEPS = 3
+    """Two renames at most, and a look at what they did."""
+
+    def __init__(self, new: Spot, live: Spot, kept: Spot, old: int | None, young: int | None) -> None:
+        self.new, self.live, self.kept, self.old, self.young = new, live, kept, old, young
+
+    def now(self) -> tuple[int | None, int | None, int | None]:
+        return inode(self.new), inode(self.live), inode(self.kept)
+
+    def is_untouched(self) -> bool:
+        return self.now() == (self.young, self.old, None)
+
+    def settle(self, exchange: bool) -> None:
+        """Does what is left to do; ``Unavailable`` when somebody else has moved something."""
+        for _ in range(self.STEPS):
+            if self.now() == (None, self.young, self.old):
+                return
+            self._step(self.now(), exchange)
+
+    def _step(self, now: tuple[int | None, int | None, int | None], exchange: bool) -> None:
+        if self.old is not None and now == (self.young, self.old, None):
+            if not (exchange and self.young is not None and rename_at(self.new, self.live, EXCHANGE)):
+                move(self.live, self.kept)
+        elif now == (self.young, None, self.old):
+            move(self.new, self.live)
+        elif now == (self.old, self.young, None):
+            move(self.new, self.kept)
+        else:
+            raise Unavailable(
+                f"{printable(self.live.name)} was to be replaced by {printable(self.new.name)}, but something else "
+                "is there now. Nothing was removed: look at both, and move by hand what belongs there."
+            )
+        for directory in {self.new.directory, self.live.directory, self.kept.directory}:
+            os.fsync(directory)
+
+
+def move(old: Spot, new: Spot) -> None:
+    """Renames to a name that nothing has."""
+    if not rename_at(old, new, NO_REPLACE):
+        os.rename(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory)
+
+
+def put_in_place(target: Target, new: str, kept: str, exchange: bool) -> None:
+    """The directory ``new`` becomes the target, and what was there becomes ``kept``; both are names at its base.
+
+    A journal is written before anything is moved: what a crash interrupts, ``finish_journal`` finishes.
+    """
+    entries = inside_entries(target, new) if target.inside else {target.name: pair(target.base, target.name, new)}
+    target.journalled = True
+    try:
+        write_journal(target, {"new": new, "kept": kept, "inside": target.inside, "entries": entries})
+    except OSError:
+        target.journalled = False
+        raise
+    try:
+        settle(target, new, kept, entries, exchange)
+    except OSError as error:
+        give_up(target, new, kept, entries, error)
+    remove_journal(target, new, kept)
+    target.kept = kept if any(old is not None for old, _ in entries.values()) else ""
+
+
+def pair(directory: int, live: str, new: str) -> list[int | None]:
+    return [inode(Spot(directory, live)), inode(Spot(directory, new))]
+
+
+def inside_entries(target: Target, new: str) -> dict[str, list[int | None]]:
+    """Every name that is in the mount point or will be, but for ours and ``lost+found``."""
+    descriptor = os.open(new, DIRECTORY, dir_fd=target.base)
+    try:
+        coming = os.listdir(descriptor)
+        ours = re.compile(
+            r"\.restore-[0-9a-f]{16}|\.before-[0-9a-f]{16}|\.restore-lock|\.restore\.json(\.new)?|lost\+found"
+        )
+        there = [name for name in os.listdir(target.base) if not ours.fullmatch(name)]
+        for name in coming:
+            if ours.fullmatch(name):
+                raise Unavailable(
+                    f"{printable(name)} is a name that the directory of a mount point keeps for itself."
+                )
+        for name in there:
+            if is_mount_point(target.base, name):
+                raise Unavailable(
+                    f"Something is mounted at {printable(name)} in {printable(target.path)}: unmount it."
+                )
+        return {name: [inode(Spot(target.base, name)), inode(Spot(descriptor, name))] for name in {*there, *coming}}
+    finally:
+        os.close(descriptor)
+
+
+def settle(target: Target, new: str, kept: str, entries: dict[str, list[int | None]], exchange: bool) -> None:
+    """Brings every entry to its place."""
+    with places_of(target, new, kept, entries) as places:
+        for place in places:
+            place.settle(exchange)
+
+
+@contextlib.contextmanager
+def places_of(target: Target, new: str, kept: str, entries: dict[str, list[int | None]]) -> Iterator[list[Place]]:
+    base = target.base
+    if not target.inside:
+        (numbers,) = entries.values()
+        yield [Place(Spot(base, new), Spot(base, target.name), Spot(base, kept), *numbers)]
+        return
+    for name in (new, kept):
+        with contextlib.suppress(FileExistsError):  # the stage may be gone already, when only the journal is left
+            os.mkdir(name, 0o700, dir_fd=base)
+    with contextlib.ExitStack() as stack:
+        descriptors = []
+        for name in (new, kept):
+            descriptors.append(os.open(name, DIRECTORY, dir_fd=base))
+            stack.callback(os.close, descriptors[-1])
+        yield [
+            Place(Spot(descriptors[0], name), Spot(base, name), Spot(descriptors[1], name), *numbers)
+            for name, numbers in sorted(entries.items())
+        ]
+
+
+def give_up(target: Target, new: str, kept: str, entries: dict[str, list[int | None]], error: OSError) -> None:
+    """After a failed step: all as before if nothing was moved, else the journal stays, and what it says is said."""
+    with places_of(target, new, kept, entries) as places:
+        untouched = all(place.is_untouched() for place in places)
+    if not untouched:
+        raise Unavailable(
+            f"{printable(target.path)} was being replaced: {error.strerror}. What it was is kept, and so is what it "
+            "becomes. When the cause is gone, run: cybersift_restore.py recover --to DIR"
+        ) from None
+    if target.inside:
+        os.rmdir(kept, dir_fd=target.base)
+    os.unlink(target.prefix + JOURNAL, dir_fd=target.base)
+    os.fsync(target.base)
+    target.journalled = False
+    if error.errno in (errno.EBUSY, errno.EXDEV) and not target.inside:
+        raise CannotRename(f"{printable(target.path)} cannot be renamed: {error.strerror}")
+    raise error
+
+
+def write_journal(target: Target, journal: dict[str, Any]) -> None:
+    """All of it or nothing is there (0600), and it is on the disk."""
+    name = target.prefix + JOURNAL
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(name + ".new", flags, 0o600, dir_fd=target.base)
+    with open(descriptor, "wb") as file:
+        file.write(json.dumps({"journal": 1, **journal}).encode("ascii") + b"\n")
+        file.flush()
+        os.fsync(descriptor)
+    os.rename(name + ".new", name, src_dir_fd=target.base, dst_dir_fd=target.base)
+    os.fsync(target.base)
+
+
+def remove_journal(target: Target, new: str, kept: str) -> None:
+    """When all is in its place. In a mount point the stage is left, empty, and what is kept may be nothing."""
+    if target.inside:
+        for name in (new, kept):
+            with contextlib.suppress(OSError):
+                os.rmdir(name, dir_fd=target.base)
+    os.unlink(target.prefix + JOURNAL, dir_fd=target.base)
+    os.fsync(target.base)
+
+
+def read_journal(target: Target) -> dict[str, Any] | None:
+    """What a crash has interrupted; None where nothing was. ``Unavailable`` where it cannot be believed."""
+    name = target.prefix + JOURNAL
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name + ".new", dir_fd=target.base)
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=target.base)
+    except FileNotFoundError:
+        return None
+    with open(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid not in (0, os.geteuid()):
+            raise Unavailable(f"{printable(name)} is no journal of yours: it is not used.")
+        text = file.read(MAX_JOURNAL)
+    try:
+        journal = parse_line(text)
+        if not is_journal(target, journal):
+            raise Damaged(name)
+    except Damaged:
+        raise Unavailable(
+            f"{printable(name)} is no journal that can be believed: look at it, and remove it."
+        ) from None
+    return journal
+
+
+def is_journal(target: Target, journal: dict[str, Any]) -> bool:
+    """Whether all names in it are ours, and the numbers are some."""
+    prefix, entries = re.escape(target.prefix), journal.get("entries")
+    return (
+        journal.get("journal") == 1
+        and journal.get("inside") is target.inside
+        and bool(re.fullmatch(prefix + r"\.(restore|before)-[0-9a-f]{16}", str(journal.get("new"))))
+        and bool(re.fullmatch(prefix + r"\.before-[0-9a-f]{16}", str(journal.get("kept"))))
+        and isinstance(entries, dict)
+        and (target.inside or list(entries) == [target.name])
+        and all(is_plain(name) and is_pair(numbers) for name, numbers in entries.items())
+    )
+
+
+def is_plain(name: str) -> bool:
+    return name not in ("", ".", "..") and "/" not in name and "\0" not in name
+
+
+def is_pair(numbers: Any) -> bool:
+    return (
+        isinstance(numbers, list)
+        and len(numbers) == 2
+        and all(each is None or type(each) is int for each in numbers)
+        and any(each is not None for each in numbers)
+    )
+
+
+def finish_journal(target: Target, exchange: bool = True) -> bool:
+    """Finishes the replacement that a crash has interrupted: it was whole and verified when its journal was written.
+    Only under the lock. Whether there was one."""
+    journal = read_journal(target)
+    if journal is None:
+        return False
+    target.journalled = True
+    settle(target, journal["new"], journal["kept"], journal["entries"], exchange)
+    remove_journal(target, journal["new"], journal["kept"])
+    target.journalled = False
+    return True
+
+
+def refuse_parts(archive: Archive, plan: Plan) -> None:
+    """A part of a source in the place of all of it would lose the rest: ``Unavailable``."""
+    made = [*plan.writes.values(), *plan.directories.values(), *plan.symlinks, *plan.links]
+    paths = {entry.path for entry in made}
+    tops = {source_of(path) for path in paths}
+    for member in archive.manifest.members:
+        if member.path not in paths and source_of(member.path) in tops:
+            raise Unavailable(
+                f"With --replace, --only takes whole sources: {printable(member.shown)} would be missing. Extract "
+                "the part to an empty directory instead."
+            )
+
+
+def source_of(path: str) -> str:
+    return "/".join(path.split("/", 2)[:2])
+
+
+class Recovered(NamedTuple):
+    """``finished``: an interrupted replacement. ``removed``: the stages of killed extractions."""
+
+    finished: bool
+    removed: list[str]
+
+
+def recover(to: str, exchange: bool = True) -> Recovered:
+    """After a crash: finishes what was staged and verified, and removes the rest."""
+    with Target(to, replaces=True) as target, explained(f"recovered: {printable(to)}"), target.lock():
+        finished, removed = finish_journal(target, exchange), target.leftovers()
+        target.clean()
+        return Recovered(finished, removed)
+
+
+class Undone(NamedTuple):
+    """``back``: the name of the tree that is the target again. ``kept``: where the one of before is now, or ''."""
+
+    back: str
+    kept: str
+
+
+def undo(to: str, number: str = "", exchange: bool = True) -> Undone:
+    """Brings a kept tree back, the newest if no id is given; what is there now is kept in turn."""
+    with Target(to, replaces=True) as target, explained(f"undone: {printable(to)}"), target.lock():
+        finish_journal(target, exchange)
+        kept = [name for name in target.names(".before-") if name.endswith(number)]
+        if not kept:
+            raise Unavailable(f"Nothing is kept of {printable(target.path)}{' by this id' if number else ''}.")
+        target.existing()
+        put_in_place(target, kept[-1], f"{target.prefix}.before-{new_id()}", exchange)
+        return Undone(kept[-1], target.kept)
+
+
+# ---- RDB: keys as Redis wrote them -------------------------------------------------------------------------
+
+RDB_POLYNOMIAL = 0x95AC9329AC4BC9B5
+"""CRC-64 of Redis ("Jones"), reflected; begin and end with 0."""
+RDB_TAPS = [bit + 1 for bit in range(64) if RDB_POLYNOMIAL >> bit & 1]
+RDB_OLDEST, RDB_END, RDB_BIG, RDB_LARGEST = 5, 0xFF, 256 << 10, 4 << 30
+FIRST_OF_VALKEY = 22
+"""From this type on, the numbers of Valkey mean other things than those of Redis."""
+RDB_FRAME = 11
+"""Bytes of a payload of RESTORE beside the value: its type, a version, a checksum."""
+
+
+def crc64(data: Any, crc: int = 0) -> int:
+    """The checksum of ``data`` behind something whose checksum is ``crc``."""
+    if len(data) <= 8192:
+        return _crc_by_table(bytes(data), crc)
+    view = memoryview(data)
+    for at in range(0, len(view), PIECE):
+        crc = _crc_of_piece(bytes(view[at : at + PIECE]), crc)
+    return crc
+
+
+def _crc_of_piece(piece: bytes, crc: int) -> int:
+    """Long pieces are made shorter first, with whole numbers of many bits instead of a table.
+
+    The polynomial squared is itself with its bits twice as far apart, so it also divides lanes of 2, 4, 8 … bits:
+    each lane is added to those behind it that the taps name, until 64 are left, which have the same checksum.
+    """
+    if crc and len(piece) > 8192:
+        head = int.from_bytes(piece[:8], "little") ^ crc
+        piece, crc = head.to_bytes(8, "little") + piece[8:], 0
+    while len(piece) > 8192:
+        width = 1 << ((len(piece) >> 8).bit_length() - 1)
+        piece = bytes(-len(piece) % width) + piece
+        lanes = [int.from_bytes(piece[at : at + width], "little") for at in range(0, len(piece), width)]
+        for place in range(len(lanes) - 64):
+            lane = lanes[place]
+            for tap in RDB_TAPS:
+                lanes[place + tap] ^= lane
+        piece = b"".join(lane.to_bytes(width, "little") for lane in lanes[-64:])
+    return _crc_by_table(piece, crc)
+
+
+def _crc_by_table(data: bytes, crc: int) -> int:
+    single, double = crc_tables()
+    if len(data) % 2:
+        crc, data = crc >> 8 ^ single[(crc ^ data[0]) & 0xFF], data[1:]
+    for pair in struct.unpack(f"<{len(data) // 2}H", data):
+        crc = crc >> 16 ^ double[(crc ^ pair) & 0xFFFF]
+    return crc
+
+
+@functools.lru_cache(maxsize=1)
+def crc_tables() -> tuple[list[int], list[int]]:
+    """What one byte does, and what two do at once."""
+    single = []
+    for value in range(256):
+        for _ in range(8):
+            value = value >> 1 ^ (RDB_POLYNOMIAL if value & 1 else 0)
+        single.append(value)
+    once = [value >> 8 ^ single[value & 0xFF] for value in range(65536)]
+    return single, [value >> 8 ^ single[value & 0xFF] for value in once]
+
+
+class MoreNeeded(Exception):
+    """The buffer ends before the value does: so many bytes are missing, or nobody knows how many (0)."""
+
+    def __init__(self, count: int = 0) -> None:
+        super().__init__(count)
+        self.count = count
+
+
+# Readers of RDB take the data and a place, and give the place behind; at the end of the data they raise IndexError or
+# give a place beyond it.
+
+
+def rdb_length(data: Any, at: int) -> tuple[int, int]:
+    """A length, or another number that is stored as one."""
+    first = data[at]
+    if first < 0x40:
+        return first, at + 1
+    if first < 0x80:
+        return (first & 0x3F) << 8 | data[at + 1], at + 2
+    if first in (0x80, 0x81):
+        end = at + (5 if first == 0x80 else 9)
+        if end > len(data):
+            raise MoreNeeded
+        return int.from_bytes(data[at + 1 : end], "big"), end
+    raise Damaged(f"the RDB data has a length that begins with {first:#x}")
+
+
+RDB_INTEGERS = {0xC0: 1, 0xC1: 2, 0xC2: 4}
+
+
+def rdb_skip(data: Any, at: int, count: int = 1) -> int:
+    """Strings, packed or not."""
+    for _ in range(count):
+        first = data[at]
+        if first < 0x40:
+            at += first + 1
+        elif first in RDB_INTEGERS:
+            at += 1 + RDB_INTEGERS[first]
+        elif first == 0xC3:
+            size, at = rdb_length(data, at + 1)
+            at = rdb_length(data, at)[1] + size
+        else:
+            size, at = rdb_length(data, at)
+            at += size
+    return at
+
+
+def rdb_skip_lengths(data: Any, at: int, count: int) -> int:
+    for _ in range(count):
+        at = rdb_length(data, at)[1]
+    return at
+
+
+def rdb_string(data: Any, at: int) -> tuple[bytes, int]:
+    """What a string is: for names, not for values."""
+    end = rdb_skip(data, at)
+    if end > len(data):
+        raise MoreNeeded(end - len(data))
+    first = data[at]
+    if first in RDB_INTEGERS:
+        return b"%d" % int.from_bytes(data[at + 1 : end], "little", signed=True), end
+    if first == 0xC3:
+        at = rdb_length(data, at + 1)[1]
+        size, at = rdb_length(data, at)
+        return lzf(bytes(data[at:end]), size), end
+    return bytes(data[rdb_length(data, at)[1] : end]), end
+
+
+def lzf(packed: bytes, size: int) -> bytes:
+    """A byte below 32: that many and one bytes follow as they are. Any other: a copy of what came before."""
+    out, at = bytearray(), 0
+    try:
+        while at < len(packed) and len(out) <= size:
+            control = packed[at]
+            if control < 32:
+                out += packed[at + 1 : at + control + 2]
+                at += control + 2
+                continue
+            count, at = (control >> 5) + 2, at + 1
+            if count == 9:
+                count, at = count + packed[at], at + 1
+            begin, at = len(out) - ((control & 0x1F) << 8) - packed[at] - 1, at + 1
+            if begin < 0:
+                break
+            for place in range(begin, begin + count):  # it may run into what it writes
+                out.append(out[place])
+    except IndexError:
+        out.clear()
+    if len(out) != size:
+        raise Damaged("a compressed string of the RDB data cannot be unpacked")
+    return bytes(out)
+
+
+Skip = Callable[[Any, int], int]
+
+
+def strings_each(each: int, behind: int = 0, before: int = 0) -> Skip:
+    """A count, then for each of them ``before`` bytes, so many strings, and ``behind`` bytes."""
+
+    def skip(data: Any, at: int) -> int:
+        count, at = rdb_length(data, at)
+        if not behind and not before:
+            return rdb_skip(data, at, each * count)
+        for _ in range(count):
+            at = rdb_skip(data, at + before, each) + behind
+        return at
+
+    return skip
+
+
+def skip_text_scores(data: Any, at: int) -> int:
+    count, at = rdb_length(data, at)
+    for _ in range(count):
+        at = rdb_skip(data, at)
+        at += 1 if data[at] >= 253 else data[at] + 1  # from 253: not a number, and the infinities
+    return at
+
+
+def skip_hash_with_times(data: Any, at: int) -> int:
+    count, at = rdb_length(data, at + 8)
+    for _ in range(count):
+        at = rdb_skip(data, rdb_length(data, at)[1], 2)
+    return at
+
+
+def stream_kind(numbers: int, of_groups: int, of_consumers: int) -> Skip:
+    """Each version of streams has added numbers: to the stream, to its groups, times to a consumer."""
+
+    def skip(data: Any, at: int) -> int:
+        nodes, at = rdb_length(data, at)
+        at = rdb_skip_lengths(data, rdb_skip(data, at, 2 * nodes), numbers)
+        groups, at = rdb_length(data, at)
+        for _ in range(groups):
+            at = rdb_skip_lengths(data, rdb_skip(data, at), of_groups)
+            pending, at = rdb_length(data, at)
+            for _ in range(pending):
+                at = rdb_length(data, at + 24)[1]  # an id of 16 bytes and a time
+            at = consumers(data, at)
+        return at
+
+    def consumers(data: Any, at: int) -> int:
+        count, at = rdb_length(data, at)
+        for _ in range(count):
+            pending, at = rdb_length(data, rdb_skip(data, at) + 8 * of_consumers)
+            at += 16 * pending
+        return at
+
+    return skip
+
+
+def skip_module(data: Any, at: int) -> int:
+    """An id, then parts that say what they are, until the one that is the end."""
+    at = rdb_length(data, at)[1]
+    while True:
+        part, at = rdb_length(data, at)
+        if part == 0:
+            return at
+        if part in (1, 2):
+            at = rdb_length(data, at)[1]
+        elif part in (3, 4):
+            at += 4 if part == 3 else 8
+        elif part == 5:
+            at = rdb_skip(data, at)
+        else:
+            raise Damaged("a value of a module in the RDB data cannot be read")
+
+
+MODULE_VALUE = 7
+RDB_KINDS: dict[int, tuple[str, int, Skip]] = {
+    0: ("string", 6, rdb_skip),
+    1: ("list", 6, strings_each(1)),
+    2: ("set", 6, strings_each(1)),
+    3: ("sorted set (text scores)", 6, skip_text_scores),
+    4: ("hash", 6, strings_each(2)),
+    5: ("sorted set", 8, strings_each(1, behind=8)),
+    MODULE_VALUE: ("value of a module", 8, skip_module),
+    9: ("hash (zipmap)", 6, rdb_skip),
+    10: ("list (ziplist)", 6, rdb_skip),
+    11: ("set (integers)", 6, rdb_skip),
+    12: ("sorted set (ziplist)", 6, rdb_skip),
+    13: ("hash (ziplist)", 6, rdb_skip),
+    14: ("list (quicklist)", 7, strings_each(1)),
+    15: ("stream", 9, stream_kind(3, 2, 1)),
+    16: ("hash (listpack)", 10, rdb_skip),
+    17: ("sorted set (listpack)", 10, rdb_skip),
+    18: ("list (quicklist 2)", 10, strings_each(1, before=1)),
+    19: ("stream (2)", 10, stream_kind(8, 3, 1)),
+    20: ("set (listpack)", 11, rdb_skip),
+    21: ("stream (3)", 11, stream_kind(8, 3, 2)),
+    22: ("hash with expiring fields (early)", 12, skip_hash_with_times),
+    23: ("hash with expiring fields (early listpack)", 12, rdb_skip),
+    24: ("hash with expiring fields", 12, skip_hash_with_times),
+    25: ("hash with expiring fields (listpack)", 12, lambda data, at: rdb_skip(data, at + 8)),
+}
+"""Name, the lowest RDB version that knows it, and where one ends (``rdbLoadObject`` in Redis's rdb.c)."""
+
+
+class RedisKey(NamedTuple):
+    """``expires``: milliseconds since 1970, or None. ``value``: its bytes in the file, which are those of RESTORE; a
+    view of a big one is good until the next key is asked for."""
+
+    database: int
+    name: bytes
+    type: int
+    expires: int | None
+    value: Any
+
+
+class Rdb:
+    """The keys of RDB data that comes in pieces, without decoding a value. ``Damaged`` for what is no RDB; the
+    checksum is looked at last. Memory: some MB, or a quarter more than the biggest value."""
+
+    def __init__(self, pieces: Iterable[Any]) -> None:
+        self.version = self.memory = self.module_notes = self.biggest = 0
+        self.functions: list[bytes] = []
+        self._pieces, self._data, self._at, self._crc = iter(pieces), bytearray(), 0, 0
+        self._database, self._kinds = 0, RDB_KINDS
+
+    def __iter__(self) -> Iterator[RedisKey]:
+        self._begin()
+        while True:
+            try:
+                key = self._item()
+            except MoreNeeded as short:
+                self._refill(short.count)
+                continue
+            except (IndexError, struct.error):
+                self._refill(0)
+                continue
+            if key is None:
+                continue
+            if key.type == RDB_END:
+                return self._finish()
+            yield key
+            if isinstance(key.value, memoryview):
+                key.value.release()  # else the buffer could not grow
+
+    def _begin(self) -> None:
+        while len(self._data) < 9:
+            self._refill(9)
+        magic = re.fullmatch(rb"(?:REDIS(\d{4})|VALKEY(\d{3}))", self._data[:9])
+        if not magic:
+            raise Damaged("the RDB data does not begin with REDIS and a version")
+        self.version, self._at = int(magic[1] or magic[2]), 9
+        if magic[2]:
+            self._kinds = {kind: of for kind, of in RDB_KINDS.items() if kind < FIRST_OF_VALKEY}
+        if self.version < RDB_OLDEST:
+            raise Damaged(f"the RDB data is of version {self.version}, of a Redis before 2.6")
+
+    def _item(self) -> RedisKey | None:
+        """A key with what stands before it; None for another record. ``_at`` moves when it is whole."""
+        data, at, expires = self._data, self._at, None
+        code = data[at]
+        while code in (0xFC, 0xFD, 0xF8, 0xF9):  # expiry, and two that say how often it was used
+            if code == 0xFC:
+                expires, at = struct.unpack_from("<q", data, at + 1)[0], at + 9
+            elif code == 0xFD:
+                expires, at = struct.unpack_from("<i", data, at + 1)[0] * 1000, at + 5
+            else:
+                at = rdb_length(data, at + 1)[1] if code == 0xF8 else at + 2
+            code = data[at]
+        if code in self._kinds:
+            return self._key(code, at + 1, expires)
+        if code == RDB_END:
+            self._at = at + 1
+            return RedisKey(0, b"", RDB_END, None, b"")
+        if code not in RDB_RECORDS:
+            raise Damaged(f"the RDB data (version {self.version}) has something unknown, of type {code}")
+        RDB_RECORDS[code](self, at + 1)
+        return None
+
+    def _key(self, kind: int, at: int, expires: int | None) -> RedisKey:
+        name, begin = rdb_string(self._data, at)
+        end = self._move(self._kinds[kind][2](self._data, begin))
+        size = end - begin
+        self.biggest = max(self.biggest, size)
+        value = bytes(self._data[begin:end]) if size <= RDB_BIG else memoryview(self._data)[begin:end]
+        return RedisKey(self._database, name, kind, expires, value)
+
+    def _move(self, at: int) -> int:
+        if at > len(self._data):
+            raise MoreNeeded(at - len(self._data))
+        self._at = at
+        return at
+
+    def _select(self, at: int) -> None:
+        database, at = rdb_length(self._data, at)
+        self._move(at)
+        self._database = database
+
+    def _note(self, at: int) -> None:
+        name, at = rdb_string(self._data, at)
+        value, at = rdb_string(self._data, at)
+        self._move(at)
+        if name == b"used-mem" and DECIMAL.fullmatch(value):
+            self.memory = int(value)
+
+    def _function(self, at: int) -> None:
+        source, at = rdb_string(self._data, at)
+        self._move(at)
+        self.functions.append(source)
+
+    def _module_note(self, at: int) -> None:
+        self._move(skip_module(self._data, at))
+        self.module_notes += 1
+
+    def _refill(self, count: int) -> None:
+        """Forgets what is done, and reads what is missing; where nobody knows how much, a quarter more."""
+        rest = len(self._data) - self._at
+        if rest + count > RDB_LARGEST:
+            raise Damaged("a value of the RDB data would be larger than 4 GiB")
+        self._forget()
+        wanted = rest + (count or max(rest // 4, 1))
+        while len(self._data) < wanted:
+            piece = next(self._pieces, None)
+            if piece is None:
+                raise Damaged("the RDB data ends too early: its end mark is missing")
+            self._data += piece
+
+    def _forget(self) -> None:
+        with memoryview(self._data) as view:
+            self._crc = crc64(view[: self._at], self._crc)
+        del self._data[: self._at]
+        self._at = 0
+
+    def _finish(self) -> None:
+        self._forget()
+        while len(self._data) < 8:
+            self._refill(8 - len(self._data))
+        written = int.from_bytes(self._data[:8], "little")
+        if written and written != self._crc:  # zeros: the server was told not to reckon one
+            raise Damaged("the RDB data fails its checksum")
+        if len(self._data) > 8 or next(self._pieces, None) is not None:
+            raise Damaged("the RDB data goes on behind its end")
+
+
+RDB_RECORDS: dict[int, Callable[[Rdb, int], Any]] = {
+    0xFE: Rdb._select,
+    0xFB: lambda rdb, at: rdb._move(rdb_skip_lengths(rdb._data, at, 2)),
+    0xFA: Rdb._note,
+    0xF5: Rdb._function,
+    0xF4: lambda rdb, at: rdb._move(rdb_skip_lengths(rdb._data, at, 3)),
+    0xF7: Rdb._module_note,
+}
+
+
+def redis_record(archive: Archive | Foreign, name: str) -> dict[str, Any]:
+    """What the manifest says of the Redis data by this name, or of the only one there is."""
+    if not isinstance(archive, Archive):
+        raise Unavailable("This tar is not the console's: its Redis data has no checksum, and is not restored.")
+    found = [record for record in archive.manifest.redis if name in ("", record.get("name"))]
+    if len(found) != 1:
+        names = ", ".join(printable(str(record.get("name"))) for record in archive.manifest.redis) or "nothing"
+        raise Unavailable(f"Say with --name which Redis data is meant. The archive has: {names}.")
+    return found[0]
+
+
+def redis_pieces(archive: Archive, record: dict[str, Any]) -> Iterator[memoryview]:
+    """The RDB in pieces. What is held against its checksum when the last one has been taken: ``Damaged``."""
+    path = record["path"]
+    (extent,) = [each for each in archive.extents if any(member.path == path for member in each.members)]
+    with contextlib.closing(archive.read([extent], 1)) as parts:
+        _, stream = next(parts)
+        for member in extent.members:
+            if member.path == path:
+                break
+            read_member(stream, member, Sink())
+        header = next_entry(stream)
+        if header is None:
+            raise Damaged(f"{printable(path)} is not where the manifest says")
+        check_agreement(header, member)
+        sha256 = hashlib.sha256()
+        for piece in stream.pieces(header.size):
+            sha256.update(piece)
+            yield piece
+        if sha256.hexdigest() != member.sha256:
+            raise Damaged(f"{printable(path)} fails its checksum")
+
+
+# ---- Redis: the server -------------------------------------------------------------------------------------
+
+
+class Refusal(NamedTuple):
+    """An answer that is an error."""
+
+    line: str
+
+
+REFUSALS = {
+    "WRONGPASS": "Redis refused the user name or the password.",
+    "NOAUTH": "Redis wants a password: put it into the environment variable REDIS_PASSWORD, or use --password-file.",
+    "READONLY": "This server is a replica and takes no writes. Give the address of the primary.",
+    "LOADING": "Redis is still reading its own data from disk. Try again when it has started.",
+    "OOM": "Redis has reached its maxmemory and takes no more data. Raise maxmemory or make room.",
+    "MISCONF": "Redis takes no writes because it cannot save its own data to disk. Look at its log and its disk.",
+    "MOVED": "The server is part of a cluster. Clusters are not restored to.",
+}
+
+
+NONE_IS_SET = "A password was given, but the server has none set. Take it away, also from REDIS_PASSWORD."
+
+
+def refused(refusal: Refusal, command: str) -> Unavailable:
+    word = refusal.line.split(" ", 1)[0]
+    known = REFUSALS.get(word) or (f"The Redis user may not use {command}." if word == "NOPERM" else "")
+    return Unavailable(known or f"Redis refused {command}: {printable(refusal.line)[:200]}")
+
+
+class RedisAddress(NamedTuple):
+    """``path`` of a socket, or else host and port. What is shown of it has no password."""
+
+    host: str
+    port: int
+    path: str
+    user: str
+    password: str
+    tls: bool
+
+    @property
+    def shown(self) -> str:
+        return self.path or f"{self.host}:{self.port}"
+
+
+NO_URL = "The address is none of Redis: redis://host:port, rediss://host:port or unix:///path. A database: --db."
+
+
+def redis_address(url: str, password: str = "") -> RedisAddress:
+    """``password`` is used where the URL has none. No error shows the URL."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        port = parts.port or 6379
+    except ValueError:
+        raise Unavailable(NO_URL) from None
+    path = urllib.parse.unquote(parts.path) if parts.scheme == "unix" else ""
+    usual = parts.scheme in ("redis", "rediss") and parts.hostname and parts.path in ("", "/", "/0")
+    if not (usual or path.startswith("/")) or parts.query or parts.fragment:
+        raise Unavailable(NO_URL)
+    user, given = (urllib.parse.unquote(word or "") for word in (parts.username, parts.password))
+    return RedisAddress(parts.hostname or "", port, path, user, given or password, parts.scheme == "rediss")
+
+
+class RedisLine:
+    """A connection to one server (RESP2). ``Unavailable`` when it cannot be had or is cut."""
+
+    PORTION, COMMANDS = RDB_BIG, 5000
+    """Bytes and commands that are sent before the answers to those before them are taken."""
+
+    def __init__(self, address: RedisAddress, tls_ca: str | None = None, timeout: float = 300) -> None:
+        self.address = address
+        with self._cut("cannot be reached"):
+            self._socket = self._connected(address, tls_ca, timeout)
+            self._answers = self._socket.makefile("rb", 1 << 16)
+        self._parts: list[bytes] = []
+        self._size, self._sent = 0, 0
+        self._waiting: collections.deque[Any] = collections.deque()
+        if address.password:
+            self._sign_in(*([address.user] if address.user else []), address.password)
+
+    def _sign_in(self, *words: str) -> None:
+        """What cannot even answer PING as Redis would is not told the password; and no answer to AUTH is shown."""
+        self.ask("PING")
+        answer = self.ask("AUTH", *words)
+        if isinstance(answer, Refusal):
+            none = "without any password" in answer.line or "no password is set" in answer.line
+            raise Unavailable(NONE_IS_SET if none else REFUSALS["WRONGPASS"])
+
+    @staticmethod
+    def _connected(address: RedisAddress, tls_ca: str | None, timeout: float) -> Any:
+        if address.path:
+            line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            line.settimeout(timeout)
+            line.connect(address.path)
+            return line
+        line = socket.create_connection((address.host, address.port), timeout)
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not address.tls:
+            return line
+        context = importlib.import_module("ssl").create_default_context(cafile=tls_ca)
+        return context.wrap_socket(line, server_hostname=address.host)
+
+    @contextlib.contextmanager
+    def _cut(self, what: str = "has cut the connection, or answers no more") -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise RedisCut(f"{printable(self.address.shown)} {what}: {printable(why)}") from None
+
+    def close(self) -> None:
+        self._answers.close()
+        self._socket.close()
+
+    def call(self, *words: Any) -> Any:
+        """One command and its answer; a refusal is raised."""
+        answer = self.ask(*words)
+        if isinstance(answer, Refusal):
+            raise refused(answer, str(words[0]))
+        return answer
+
+    def ask(self, *words: Any) -> Any:
+        with self._cut():
+            self._socket.sendall(resp(*words))
+        return self.answer()
+
+    def answer(self) -> Any:
+        with self._cut():
+            line = self._answers.readline(1 << 20)
+        if not line.endswith(b"\r\n") or line[:1] not in b"+-:$*":
+            self._no_answer(line)
+        kind, text = line[:1], line[1:-2]
+        if kind == b"+":
+            return text
+        if kind == b"-":
+            return Refusal(text.decode(errors="replace"))
+        try:
+            count = int(text)
+        except ValueError:
+            self._no_answer(line)
+        if kind == b":":
+            return count
+        if kind == b"*":
+            return [self.answer() for _ in range(count)]
+        return self._string(count)
+
+    def _string(self, count: int) -> bytes | None:
+        if count < 0:
+            return None
+        with self._cut():
+            data = self._answers.read(count + 2)
+        if len(data) != count + 2:
+            self._no_answer(b"")
+        return data[:-2]
+
+    def _no_answer(self, line: bytes) -> None:
+        if not line:
+            raise RedisCut(f"{printable(self.address.shown)} has cut the connection.")
+        raise Unavailable(f"What answers at {printable(self.address.shown)} is not Redis, or wants TLS (rediss://).")
+
+    def add(self, answered: Callable[[Any], None], *parts: Any) -> None:
+        """One more command, whose answer is given to ``answered`` some time, at the latest in ``finish``."""
+        self._waiting.append(answered)
+        for part in parts:
+            if len(part) > self.PORTION:
+                self._write()
+                with self._cut():
+                    self._socket.sendall(part)
+            else:
+                self._parts.append(part)
+                self._size += len(part)
+        if self._size > self.PORTION or len(self._waiting) - self._sent >= self.COMMANDS:
+            self._write()
+            self._take(self._sent)
+            self._sent = len(self._waiting)
+
+    def finish(self) -> None:
+        self._write()
+        self._take(len(self._waiting))
+        self._sent = 0
+
+    def _write(self) -> None:
+        if self._parts:
+            with self._cut():
+                self._socket.sendall(b"".join(self._parts))
+            self._parts, self._size = [], 0
+
+    def _take(self, count: int) -> None:
+        for _ in range(count):
+            self._waiting.popleft()(self.answer())
+
+
+class RedisCut(Unavailable):
+    """The connection is cut, and was not closed by us."""
+
+
+def resp(*words: Any) -> bytes:
+    """One command as it is sent."""
+    data = [word if isinstance(word, bytes) else str(word).encode("utf-8", "surrogateescape") for word in words]
+    return b"*%d\r\n" % len(data) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in data)
+
+
+class RedisServer(NamedTuple):
+    """What INFO says. ``keys``: by database, of those that have any."""
+
+    product: str
+    version: str
+    rdb_version: int
+    facts: dict[str, str]
+    keys: dict[int, int]
+    modules: list[str]
+
+    def number(self, name: str) -> int:
+        text = self.facts.get(name, "")
+        return int(text) if text.isdigit() else 0
+
+
+RDB_VERSIONS = (((7, 4), 12), ((7, 2), 11), ((7, 0), 10), ((5, 0), 9), ((4, 0), 8), ((3, 2), 7))
+"""Since which version of Redis RESTORE takes which."""
+
+
+def redis_server(line: RedisLine) -> RedisServer:
+    """``Unavailable`` for a server that takes no writes: a replica, one that is starting, one of a cluster."""
+    answer = line.call("INFO")
+    text = answer.decode(errors="replace") if isinstance(answer, bytes) else ""
+    facts = dict(each.split(":", 1) for each in text.splitlines() if ":" in each)
+    if "redis_version" not in facts:
+        raise Unavailable(f"{printable(line.address.shown)} answers INFO, but not as Redis would.")
+    valkey = "valkey_version" in facts
+    version = facts["valkey_version" if valkey else "redis_version"]
+    numbers = tuple(int(part) for part in re.findall(r"[0-9]+", version)[:3])
+    highest = 11 if valkey else next((rdb for since, rdb in RDB_VERSIONS if numbers >= since), 6)
+    if facts.get("role") == "slave" and facts.get("slave_read_only") != "0":
+        raise Unavailable(REFUSALS["READONLY"])
+    if facts.get("loading") == "1":
+        raise Unavailable(REFUSALS["LOADING"])
+    if facts.get("cluster_enabled") == "1":
+        raise Unavailable(REFUSALS["MOVED"])
+    keys = {int(number): int(count) for number, count in re.findall(r"^db(\d+):keys=(\d+)", text, re.MULTILINE)}
+    modules = re.findall(r"^module:name=([^,\r\n]+)", text, re.MULTILINE)
+    return RedisServer("Valkey" if valkey else "Redis", version, highest, facts, keys, modules)
+
+
+def biggest_argument(line: RedisLine) -> int:
+    """Bytes; what is usual where the user may not ask."""
+    answer = line.ask("CONFIG", "GET", "proto-max-bulk-len")
+    return int(answer[1]) if isinstance(answer, list) and len(answer) == 2 else 512 << 20
+
+
+# ---- Redis: restoring --------------------------------------------------------------------------------------
+
+EMPTY, MERGE, REPLACE, SPARE = "empty", "merge", "replace", "spare"
+
+
+class RedisOptions(NamedTuple):
+    """How to restore Redis data.
+
+    ``mode``: EMPTY into a server without keys; MERGE leaves keys that are there, REPLACE overwrites them, neither
+    removes others; SPARE loads into the empty databases of ``spare`` (which for which) and swaps them at one stroke.
+    ``databases`` and ``only`` (patterns of names): nothing else. ``partial``: leave out what the server cannot take.
+    """
+
+    name: str = ""
+    mode: str = EMPTY
+    spare: dict[int, int] = {}
+    databases: tuple[int, ...] = ()
+    only: tuple[str, ...] = ()
+    partial: bool = False
+    dry_run: bool = False
+
+
+class RedisRestored:
+    """Keys: ``written`` by the number of their database, and of these ``expiring``; ``existing`` (merge) left as they
+    are, ``expired`` over their time, ``left_out`` not asked for, ``unfit`` by why the server cannot take them.
+    ``notes``: what to know."""
+
+    def __init__(self) -> None:
+        self.written: dict[int, int] = collections.Counter()
+        self.expiring: dict[int, int] = collections.Counter()
+        self.existing = self.expired = self.left_out = self.functions = 0
+        self.unfit: dict[str, int] = collections.Counter()
+        self.examples: list[str] = []
+        self.notes: list[str] = []
+        self.swapped: dict[int, int] = {}
+
+    def refuse(self, why: str, database: int, name: bytes) -> None:
+        self.unfit[why] += 1
+        if len(self.examples) < 20:
+            self.examples.append(f"database {database}, {printable(decoded(name))}: {why}")
+
+
+def restore_redis(
+    archive: Archive | Foreign,
+    address: RedisAddress,
+    options: RedisOptions,
+    progress: Progress = no_progress,
+    tls_ca: str | None = None,
+) -> RedisRestored:
+    """Restores Redis data to a running server. The data is read and checked whole before the first write."""
+    record = redis_record(archive, options.name)
+    with contextlib.closing(RedisLine(address, tls_ca)) as line:
+        server = redis_server(line)
+        survey = RedisSurvey(server, options, biggest_argument(line))
+        survey.read(Rdb(redis_pieces(archive, record)))
+        notes = survey.refuse_unfit(line)
+        if options.dry_run:
+            done = survey.would
+        else:
+            work = RedisRestore(line, survey, options, progress)
+            try:
+                done = work.run(Rdb(redis_pieces(archive, record)))
+            except RedisCut as error:
+                again = "" if options.mode == SPARE else " Run it again with --merge or --replace: that is safe."
+                done_so_far = sum(work.done.written.values())
+                raise Unavailable(f"{error} {done_so_far:,} keys were written.{again}") from None
+        done.notes[:0] = notes
+        return done
+
+
+class RedisSurvey:
+    """What the data holds, and what of it goes to the server: ``would``."""
+
+    def __init__(self, server: RedisServer, options: RedisOptions, limit: int) -> None:
+        self.server, self.options, self.limit, self.would = server, options, limit, RedisRestored()
+        self.matches = matcher(options.only)
+        self.modules = 0
+        self.functions: list[bytes] = []
+        self.rdb: Rdb | None = None
+        self.now = time.time() * 1000
+
+    def read(self, rdb: Rdb) -> None:
+        """To the end, where its checksums are: ``Damaged``."""
+        self.rdb = rdb
+        for key in rdb:
+            database = self.place_of(key, self.would)
+            if database is not None:
+                self.would.written[database] += 1
+                self.modules += key.type == MODULE_VALUE
+        if not self.options.only:  # they belong to the server as a whole
+            self.functions = rdb.functions
+            self.would.functions = len(self.functions) if self.server.rdb_version >= 10 else 0
+
+    def place_of(self, key: RedisKey, counts: RedisRestored) -> int | None:
+        """The database that the key goes to; None, and counted, where it goes nowhere."""
+        options, database = self.options, key.database
+        if options.mode == SPARE:
+            database = options.spare.get(key.database, -1)
+        if (
+            database < 0
+            or (options.databases and key.database not in options.databases)
+            or (options.only and not self.matches(decoded(key.name)))
+        ):
+            counts.left_out += 1
+        elif key.expires is not None and key.expires <= self.now:  # RESTORE would delete one that is there
+            counts.expired += 1
+        elif self.unfit(key):
+            counts.refuse(self.unfit(key), key.database, key.name)
+        else:
+            return database
+        return None
+
+    def unfit(self, key: RedisKey) -> str:
+        name, since, _ = RDB_KINDS[key.type]
+        if since > self.server.rdb_version:
+            return f"{self.server.product} {self.server.version} does not know this kind: {name}"
+        if len(key.value) + RDB_FRAME > self.limit:
+            return f"larger than the {self.limit:,} bytes that the server takes at once (proto-max-bulk-len)"
+        return ""
+
+    def refuse_unfit(self, line: RedisLine) -> list[str]:
+        """Raises what stands against it, before anything is written; gives what should be known."""
+        self._check_keys()
+        self._check_databases(line)
+        if self.would.unfit and not self.options.partial:
+            what = "; ".join(f"{count:,} keys: {why}" for why, count in sorted(self.would.unfit.items()))
+            raise Unavailable(f"Not all of it can be restored here: {what}. With --partial the rest is restored.")
+        return [*self._memory(), *self._extras()]
+
+    def _check_keys(self) -> None:
+        there = self.server.keys
+        if self.options.mode == EMPTY and there:
+            what = ", ".join(f"{count:,} keys in database {number}" for number, count in sorted(there.items()))
+            raise TargetNotEmpty(
+                f"The server is not empty: {what}. --merge leaves them as they are, --replace overwrites those that "
+                "the archive has, --spare exchanges whole databases."
+            )
+        if self.options.mode == SPARE:
+            spare = list(self.options.spare.values())
+            if set(self.options.spare) & set(spare) or len(set(spare)) < len(spare):
+                raise Unavailable("Each database needs a spare one of its own, which is none of those restored.")
+            for number in spare:
+                if there.get(number):
+                    raise TargetNotEmpty(f"Database {number} is not empty: it has {there[number]:,} keys.")
+
+    def _check_databases(self, line: RedisLine) -> None:
+        for number in sorted({*self.would.written, *self.options.spare, *self.options.spare.values()}):
+            answer = line.ask("SELECT", number)
+            if isinstance(answer, Refusal) and "DB index" in answer.line:
+                raise Unavailable(f"The server has no database {number}. Raise 'databases' in its configuration.")
+            if isinstance(answer, Refusal):
+                raise refused(answer, "SELECT")
+
+    def _memory(self) -> Iterator[str]:
+        used, most = self.server.number("used_memory"), self.server.number("maxmemory")
+        if not most or used + self.rdb.memory <= 0.9 * most:
+            return
+        text = f"The data may not fit: {used:,} bytes are used, it took {self.rdb.memory:,}, maxmemory is {most:,}."
+        if self.server.facts.get("maxmemory_policy", "").startswith("allkeys"):
+            raise Unavailable(f"{text} The server would throw other keys away. Raise maxmemory.")
+        yield text
+
+    def _extras(self) -> Iterator[str]:
+        if self.modules:
+            has = ", ".join(self.server.modules) or "none"
+            yield f"{self.modules:,} keys are values of modules; the server must have these (it has: {has})."
+        if self.rdb.module_notes:
+            yield f"{self.rdb.module_notes:,} notes of modules beside their keys cannot be restored."
+        if self.functions and self.server.rdb_version < 10:
+            yield f"{len(self.functions):,} libraries of functions are left out: the server is too old."
+
+
+class RedisRestore:
+    """Writes the keys; ``done`` counts what the server has confirmed."""
+
+    def __init__(self, line: RedisLine, survey: RedisSurvey, options: RedisOptions, progress: Progress) -> None:
+        self.line, self.survey, self.options, self.progress = line, survey, options, progress
+        self.replaces = options.mode in (REPLACE, SPARE)
+        self.done = RedisRestored()
+
+    def run(self, rdb: Rdb) -> RedisRestored:
+        selected = None
+        for key in rdb:
+            database = self.survey.place_of(key, self.done)
+            if database is None:
+                continue
+            if database != selected:
+                self.line.add(self._selected, resp("SELECT", database))
+                selected = database
+            answered = functools.partial(self._answered, database, key.name, key.expires is not None)
+            self.line.add(answered, *restore_command(key, self.replaces))
+            self.progress(len(key.value))
+        self.line.finish()
+        if self.options.mode == SPARE:
+            self._swap()
+        if self.survey.server.rdb_version >= 10:
+            for source in self.survey.functions:
+                self._load(source)
+        return self.done
+
+    def _selected(self, answer: Any) -> None:
+        if isinstance(answer, Refusal):
+            raise refused(answer, "SELECT")
+
+    def _answered(self, database: int, name: bytes, expires: bool, answer: Any) -> None:
+        if answer == b"OK":
+            self.done.written[database] += 1
+            self.done.expiring[database] += expires
+        elif not isinstance(answer, Refusal):
+            raise Unavailable("The server answered RESTORE as Redis would not.")
+        elif answer.line.startswith("BUSYKEY"):
+            self.done.existing += 1
+        elif "Bad data format" in answer.line:
+            self.done.refuse("the server cannot read it: damaged, or of a module that is not there", database, name)
+        elif answer.line.startswith("ERR") and "unknown command" not in answer.line:
+            self.done.refuse(printable(answer.line)[:200], database, name)
+        else:
+            raise refused(answer, "RESTORE")
+
+    def _load(self, source: bytes) -> None:
+        answer = self.line.ask("FUNCTION", "LOAD", *(["REPLACE"] if self.replaces else []), source)
+        if not isinstance(answer, Refusal):
+            self.done.functions += 1
+        elif "already exists" not in answer.line or self.replaces:
+            self.done.refuse(f"a library of functions: {printable(answer.line)[:200]}", 0, b"")
+
+    def _swap(self) -> None:
+        """All databases at once, when their counts are right; until then nobody sees anything of it."""
+        if self.done.unfit and not self.options.partial:
+            raise Unavailable(f"Some keys could not be written, so nothing was swapped: {self.done.examples[0]}")
+        there = redis_server(self.line).keys
+        for spare in self.options.spare.values():
+            written = self.done.written[spare]
+            if not written - self.done.expiring[spare] <= there.get(spare, 0) <= written:
+                raise Unavailable(
+                    f"Database {spare} has not the {written:,} keys that were written: nothing was swapped."
+                )
+        self.line.call("MULTI")
+        for live, spare in self.options.spare.items():
+            self.line.call("SWAPDB", live, spare)
+        for answer in self.line.call("EXEC"):
+            if isinstance(answer, Refusal):
+                raise refused(answer, "SWAPDB")
+        self.done.swapped = dict(self.options.spare)
+
+
+def restore_command(key: RedisKey, replaces: bool) -> tuple[Any, ...]:
+    """RESTORE, with a footer of the lowest version that knows the type: so older servers take what they can. In one
+    part, or in three so that a big value is not copied."""
+    time_over = b"%d" % key.expires if key.expires else b"0"
+    words = [b"RESTORE", key.name, time_over]
+    head = b"*%d\r\n" % (6 if replaces else 5) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
+    head += b"$%d\r\n" % (len(key.value) + RDB_FRAME)
+    tail = (b"\r\n$7\r\nREPLACE" if replaces else b"") + b"\r\n$6\r\nABSTTL\r\n"
+    version, kind = RDB_KINDS[key.type][1].to_bytes(2, "little"), bytes([key.type])
+    if isinstance(key.value, bytes):
+        payload = kind + key.value + version
+        return (head + payload + crc64(payload).to_bytes(8, "little") + tail,)
+    crc = crc64(version, crc64(key.value, crc64(kind)))
+    return head + kind, key.value, version + crc.to_bytes(8, "little") + tail
+
+
 # ---- The program -------------------------------------------------------------------------------------------
 
 HELP = """exit codes:
@@ -1889,10 +3274,11 @@ HELP = """exit codes:
   1  the archive is damaged, unfinished or hostile; nothing was extracted
   2  the command line is wrong
   3  it cannot be done here: no such file, no right to it, a program is missing
-  4  the target is not empty
+  4  the target is not empty, and --replace was not asked for
   5  the target has too little space
   6  another extraction to the same target is running
 
+After a power cut or a crash: recover --to DIR. What --replace has replaced is never removed: undo --to DIR.
 A new target directory is for its owner alone (0700); an existing one keeps its mode. Patterns are those of the
 shell, of the path below files/, and a * also stands for slashes; a directory's name stands for all below it.
 """
@@ -1901,28 +3287,23 @@ shell, of the path below files/, and a * also stands for slashes; a directory's 
 def parser() -> argparse.ArgumentParser:
     program = argparse.ArgumentParser(
         prog="cybersift_restore.py",
-        description="List, verify and extract archives of the backup console.",
+        description="List, verify and restore archives of the backup console.",
         epilog=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = program.add_subparsers(dest="command", metavar="list|verify|extract", required=True)
-    for name, run, text in (
-        ("list", run_list, "show what is in an archive, by its manifest alone"),
-        ("verify", run_verify, "read all of an archive and check every checksum"),
-        ("extract", run_extract, "extract all of it, or what is asked for, into an empty or new directory"),
-    ):
+    commands = program.add_subparsers(dest="command", metavar="|".join(COMMANDS), required=True)
+    for name, (run, add, text) in COMMANDS.items():
         command = commands.add_parser(
             name, help=text, description=text, epilog=HELP, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         command.set_defaults(run=run)
-        _add_common(command)
-        {"list": _add_list, "verify": lambda _: None, "extract": _add_extract}[name](command)
+        command.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+        add(command)
     return program
 
 
-def _add_common(command: argparse.ArgumentParser) -> None:
+def _add_archive(command: argparse.ArgumentParser) -> None:
     command.add_argument("archive", metavar="ARCHIVE")
-    command.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     command.add_argument(
         "--identity",
         metavar="FILE",
@@ -1934,17 +3315,86 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 
 
 def _add_list(command: argparse.ArgumentParser) -> None:
+    _add_archive(command)
     command.add_argument("--only", metavar="PATTERN", action="append", default=[], help="only paths like this")
     command.add_argument("-l", "--long", action="store_true", help="with mode, owner, size and time (UTC)")
 
 
 def _add_extract(command: argparse.ArgumentParser) -> None:
+    _add_archive(command)
     command.add_argument("--to", metavar="DIR", required=True, help="an empty directory, or one to be made")
+    command.add_argument(
+        "--source",
+        metavar="NAME",
+        default="",
+        help="DIR becomes files/NAME itself, instead of having it below files/",
+    )
+    command.add_argument(
+        "--replace",
+        action="store_true",
+        help="DIR may have something in it: all of it is replaced at one stroke, and kept as DIR.before-ID (in a "
+        "mount point, DIR/.before-ID); with --only, whole sources alone are taken",
+    )
     command.add_argument("--only", metavar="PATTERN", action="append", default=[], help="only paths like this")
     command.add_argument("--dry-run", action="store_true", help="check everything that can be checked; write nothing")
     command.add_argument("--owner", action="store_true", help="restore owners, by number (root)")
     command.add_argument("--preserve-special", action="store_true", help="restore setuid, setgid and sticky (root)")
     command.add_argument("--clean", action="store_true", help="first remove what killed extractions have left")
+
+
+def _add_recover(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--to", metavar="DIR", required=True, help="what was being replaced or extracted to")
+
+
+def _add_undo(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--to", metavar="DIR", required=True, help="what was replaced")
+    command.add_argument("--id", type=_id, help="of the kept tree (DIR.before-ID); the newest without it")
+
+
+def _add_redis(command: argparse.ArgumentParser) -> None:
+    _add_archive(command)
+    command.add_argument("--name", default="", help="which Redis data, where the archive has that of several servers")
+    command.add_argument(
+        "--url", required=True, help="redis://[user@]host:port, rediss:// for TLS, or unix:///path of its socket"
+    )
+    command.add_argument(
+        "--password-file", metavar="FILE", help="the password; without it the environment variable REDIS_PASSWORD"
+    )
+    command.add_argument("--tls-ca", metavar="FILE", help="the authority of the server's certificate")
+    modes = command.add_mutually_exclusive_group()
+    modes.add_argument("--merge", action="store_true", help="keys that are there stay as they are")
+    modes.add_argument(
+        "--replace", action="store_true", help="keys that are there are overwritten; no other is removed"
+    )
+    modes.add_argument(
+        "--spare",
+        metavar="N=M",
+        type=_spare,
+        action="append",
+        default=[],
+        help="load database N into the empty database M, then exchange the two; all of them at one stroke",
+    )
+    command.add_argument("--db", metavar="N", type=_number, action="append", default=[], help="only this database")
+    command.add_argument("--only", metavar="PATTERN", action="append", default=[], help="only keys with such names")
+    command.add_argument("--partial", action="store_true", help="leave out what the server cannot take")
+    command.add_argument("--dry-run", action="store_true", help="check everything that can be checked; write nothing")
+
+
+def _spare(word: str) -> tuple[int, int]:
+    live, _, spare = word.partition("=")
+    return _number(live), _number(spare)
+
+
+def _number(word: str) -> int:
+    if not re.fullmatch("[0-9]{1,6}", word):
+        raise argparse.ArgumentTypeError("the number of a database")
+    return int(word)
+
+
+def _id(word: str) -> str:
+    if not re.fullmatch("[0-9a-f]{16}", word):
+        raise argparse.ArgumentTypeError("16 hexadecimal digits, as at the end of DIR.before-ID")
+    return word
 
 
 def _count(word: str) -> int:
@@ -2075,6 +3525,8 @@ def run_extract(arguments: argparse.Namespace) -> int:
         arguments.clean,
         arguments.dry_run,
         arguments.jobs,
+        arguments.replace,
+        source=arguments.source,
     )
     scratch = os.path.dirname(os.path.abspath(arguments.to))
     with opened_for(arguments, scratch) as archive:
@@ -2086,6 +3538,7 @@ def run_extract(arguments: argparse.Namespace) -> int:
             )
         else:
             _say_extracted(archive, options, done)
+            _say_kept(arguments.to, done.kept)
     return 0
 
 
@@ -2095,8 +3548,95 @@ def _say_extracted(archive: Archive | Foreign, options: Options, done: Extracted
         print(f"left by a killed extraction: {printable(name)} (--clean removes it)", file=sys.stderr)
     if done.undressed:
         print(f"{done.undressed:,} extended attributes could not be kept here", file=sys.stderr)
+    if done.recovered:
+        print("A replacement that was interrupted has been finished first.", file=sys.stderr)
     verb = "would be extracted" if options.dry_run else "extracted"
     print(f"{done.entries:,} entries, {done.bytes:,} bytes {verb}")
+
+
+def _say_kept(to: str, kept: str) -> None:
+    if kept:
+        where = os.path.abspath(to)
+        place = os.path.join(where if kept.startswith(".before-") else os.path.dirname(where), kept)
+        print(f"What was there is kept as {printable(place)}")
+        print(
+            f"To go back: {os.path.basename(sys.argv[0])} undo --to {printable(shlex.quote(where))} --id {kept[-16:]}"
+        )
+
+
+def run_recover(arguments: argparse.Namespace) -> int:
+    done = recover(arguments.to)
+    if arguments.json:
+        print(json.dumps({"ok": True, **done._asdict()}))
+        return 0
+    if done.finished:
+        print(f"The replacement of {printable(arguments.to)} is finished.")
+    for name in done.removed:
+        print(f"removed: {printable(name)}, left by a killed extraction")
+    if not done.finished and not done.removed:
+        print("There was nothing to do.")
+    return 0
+
+
+def run_undo(arguments: argparse.Namespace) -> int:
+    done = undo(arguments.to, arguments.id or "")
+    if arguments.json:
+        print(json.dumps({"ok": True, **done._asdict()}))
+    else:
+        print(f"{printable(done.back)} is {printable(arguments.to)} again.")
+        _say_kept(arguments.to, done.kept)
+    return 0
+
+
+def run_redis(arguments: argparse.Namespace) -> int:
+    mode = MERGE if arguments.merge else REPLACE if arguments.replace else SPARE if arguments.spare else EMPTY
+    options = RedisOptions(
+        arguments.name,
+        mode,
+        dict(arguments.spare),
+        tuple(arguments.db),
+        tuple(arguments.only),
+        arguments.partial,
+        arguments.dry_run,
+    )
+    address = redis_address(arguments.url, _password(arguments))
+    with opened_for(arguments) as archive, progress_of(archive) as progress:
+        done = restore_redis(archive, address, options, progress, arguments.tls_ca)
+    complete = not done.unfit
+    if arguments.json:
+        print(json.dumps({"ok": complete, "dry_run": options.dry_run, **vars(done)}))
+    else:
+        _say_redis(options, done)
+    return 0 if complete or options.partial else Unavailable.code
+
+
+def _password(arguments: argparse.Namespace) -> str:
+    if not arguments.password_file:
+        return os.environ.get("REDIS_PASSWORD", "")
+    try:
+        with open(arguments.password_file, encoding="utf-8", errors="surrogateescape") as file:
+            return file.readline().rstrip("\r\n")
+    except OSError as error:
+        raise Unavailable(f"{printable(arguments.password_file)} cannot be read: {error.strerror}") from None
+
+
+def _say_redis(options: RedisOptions, done: RedisRestored) -> None:
+    for text in (*done.notes, *(f"left out: {example}" for example in done.examples)):
+        print(text, file=sys.stderr)
+    counts = (
+        (done.existing, "were there and stay"),
+        (done.expired, "are over their time"),
+        (done.left_out, "were not asked for"),
+        (sum(done.unfit.values()), "could not be taken"),
+        (done.functions, "libraries of functions"),
+    )
+    rest = "".join(f", {count:,} {what}" for count, what in counts if count)
+    verb = "would be written" if options.dry_run else "written"
+    print(f"{sum(done.written.values()):,} keys {verb}{rest}")
+    for live, spare in done.swapped.items():
+        print(
+            f"Database {spare} has what was in {live}: SWAPDB {live} {spare} takes it back, FLUSHDB ASYNC removes it."
+        )
 
 
 @contextlib.contextmanager
@@ -2118,6 +3658,20 @@ def progress_of(archive: Archive | Foreign) -> Iterator[Progress]:
 
     yield progress
     print("\r", end="\x1b[K", file=sys.stderr, flush=True)
+
+
+COMMANDS: dict[str, Any] = {
+    "list": (run_list, _add_list, "show what is in an archive, by its manifest alone"),
+    "verify": (run_verify, _add_archive, "read all of an archive and check every checksum"),
+    "extract": (run_extract, _add_extract, "extract all of it, or what is asked for, into an empty or new directory"),
+    "recover": (
+        run_recover,
+        _add_recover,
+        "after a crash: finish what was being replaced, remove what else was left",
+    ),
+    "redis": (run_redis, _add_redis, "restore Redis data to a running server, an empty one unless asked otherwise"),
+    "undo": (run_undo, _add_undo, "put back what extract --replace has replaced"),
+}
 
 
 def end_in_order() -> None:

@@ -15,7 +15,8 @@ from backups.runs.models import Level
 from backups.templatetags.formats import count_of
 
 from . import cybersift_restore as reader
-from . import reading
+from . import indexes, reading
+from .format.age.keys import parse_recipient
 from .format.errors import ArchiveError, Cancelled, TargetExists, WriteFailed
 from .format.partials import remove_partials
 from .format.writer import About, ArchiveWriter
@@ -73,7 +74,8 @@ def make(turn: Turn, archive: Archive) -> Made:
         notes = _write(turn, archive)
     try:
         with reading.opened(archive) as found:
-            facts = reading.facts_of(found)
+            facts = reading.facts_of(archive.path, found)
+            indexes.keep(archive, found)
     except reader.ArchiveError as error:
         raise NotMade(
             f"There is a file {archive.path} that cannot be read. It is left as it is.", str(error)
@@ -94,6 +96,7 @@ def _write(turn: Turn, archive: Archive) -> list[str]:
             jobs=settings.ARCHIVE_JOBS,
             progress=Telling(turn),
             cancelled=lambda: turn.cancel_requested,
+            **_sealing(archive),
         ) as writer:
             notes = _fill(writer, archive)
             writer.finish()
@@ -110,6 +113,14 @@ def _write(turn: Turn, archive: Archive) -> list[str]:
     except RedisError as error:
         raise NotMade(f"The data of Redis could not be read. {error.message}", error.detail) from error
     return notes
+
+
+def _sealing(archive: Archive) -> dict:
+    """For whom it is encrypted, and with which key: that stands in our row, so that the archive can be read back."""
+    if not archive.encrypted:
+        return {}
+    recipients = [parse_recipient(each["key"]) for each in archive.made_by.recipients]
+    return {"recipients": recipients, "file_key": reading.file_key_of(archive)}
 
 
 def _about(archive: Archive) -> About:
@@ -137,7 +148,8 @@ def _fill(writer: ArchiveWriter, archive: Archive) -> list[str]:
 
 
 def _made(archive: Archive, facts: "reading.Facts", notes: list[str], seconds: float) -> Made:
-    errors, columns = facts.errors, facts.columns
+    columns = facts.columns
+    errors = [error | {"path": reader.printable(error["path"])} for error in facts.errors]
     read = {name: columns[name] for name in ("files", "bytes", "changed", "skipped")}
     read |= {"errors": errors[: ArchiveRun.MOST_ERRORS], "seconds": round(seconds, 1)}
     made = Made(columns, read, unreadable=sum(_is_unreadable(error) for error in errors))

@@ -256,6 +256,9 @@ class ArchiveState(models.TextChoices):
     DAMAGED = "damaged", "Damaged"
 
 
+# States in which the file is there, as far as anybody knows: it can be opened, listed and verified.
+THERE = (ArchiveState.FINISHED, ArchiveState.VERIFIED, ArchiveState.FOUND, ArchiveState.DAMAGED)
+
 # States in which a file of this name is in the location, or may be.
 HOLDS_NAME = (
     *(ArchiveState.WANTED, ArchiveState.FINISHED, ArchiveState.VERIFIED, ArchiveState.UNKNOWN),
@@ -309,6 +312,7 @@ class Archive(models.Model):
     sha256 = models.CharField(max_length=64, blank=True)
     manifest_sha256 = models.CharField(max_length=64, blank=True)
     made_at = models.DateTimeField(null=True)
+    gone_at = models.DateTimeField(null=True)
     files = models.PositiveBigIntegerField(null=True)
     bytes = models.PositiveBigIntegerField(null=True)
     changed = models.PositiveBigIntegerField(null=True)
@@ -379,9 +383,7 @@ class Archive(models.Model):
 
     @property
     def is_there(self) -> bool:
-        """As far as anybody knows: it can be opened, listed and verified."""
-        there = (ArchiveState.FINISHED, ArchiveState.VERIFIED, ArchiveState.FOUND, ArchiveState.DAMAGED)
-        return self.state in there
+        return self.state in THERE
 
 
 def _digest(fields: list) -> str:

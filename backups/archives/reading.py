@@ -4,18 +4,21 @@ import hashlib
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from django.conf import settings
 from django.utils import timezone
 
 from backups import clock
+from backups.access.secrets import SealError, unseal
 from backups.runs import Turn
 from backups.templatetags.formats import count_of, size
 
 from . import cybersift_restore as reader
+from .format.age.opening import AgeFile, AgeSource
 from .format.errors import Cancelled
 from .models import Archive, ArchiveState
 
@@ -38,15 +41,33 @@ class Facts:
 @contextmanager
 def opened(archive: Archive) -> Iterator["reader.Archive | reader.Foreign"]:
     """The archive for as long as the context lasts. Raises the reader's errors, and NoKey."""
-    if archive.encrypted:
+    if not archive.encrypted:
+        with reader.open_archive(str(archive.path)) as found:
+            yield found
+        return
+    key = file_key_of(archive)
+    try:
+        file = archive.path.open("rb")
+    except OSError as error:
+        raise reader.Unavailable(f"{archive.path} cannot be read: {error.strerror}") from None
+    with file:
+        yield reader.opened(AgeSource(AgeFile(file, file_key=key)))
+
+
+def file_key_of(archive: Archive) -> bytes:
+    """The key of this one archive, which the console keeps until it was read back. Raises NoKey."""
+    made_by = archive.made_by
+    if made_by is None or not made_by.sealed_key:
         raise NoKey
-    with reader.open_archive(str(archive.path)) as found:
-        yield found
+    try:
+        return bytes.fromhex(unseal(made_by.key_context, made_by.sealed_key))
+    except SealError as error:
+        raise NoKey from error
 
 
-def facts_of(found: "reader.Archive | reader.Foreign") -> Facts:
+def facts_of(path: Path, found: "reader.Archive | reader.Foreign") -> Facts:
     """Of ours by the manifest, without reading the data; of a foreign tar nothing is known but its size."""
-    facts = os.fstat(found.source.file.fileno())
+    facts = path.stat()
     columns = {"size": facts.st_size, "mtime_ns": facts.st_mtime_ns, "foreign": not found.has_checksums}
     if not found.has_checksums:
         made_at = datetime.fromtimestamp(facts.st_mtime, UTC)
@@ -70,6 +91,21 @@ def _redis_facts(entry: dict) -> dict:
     return {name: entry.get(name) for name in names}
 
 
+def take_out(
+    found: "reader.Archive | reader.Foreign", path: str, sink: "reader.Sink", progress: "reader.Progress"
+) -> None:
+    """One regular file of an archive of ours, by way of the block in which it begins; its checksum is right when this
+    returns."""
+    members = {member.path: member for member in found.manifest.members}
+    wanted = members[path].target or path
+    extent = next(each for each in found.extents if any(member.path == wanted for member in each.members))
+    with closing(found.read([extent], 1)) as parts:
+        for each, stream in parts:
+            reader.read_extent(
+                found, each, stream, lambda member: sink if member.path == wanted else reader.Sink(), progress
+            )
+
+
 @dataclass
 class Checked:
     """What a reading found. ``sampled`` is how much of the data was read, 1 for all of it."""
@@ -83,6 +119,7 @@ class Checked:
     structure: bool = True
     sampled: float = 1.0
     cancelled: bool = False
+    unchanged: bool = False
     missing: bool = False
     sha256: str = ""
 
@@ -112,6 +149,8 @@ def check(turn: Turn, archive: Archive, *, sample: bool = False) -> Checked:
         sha256 = whole.hex()
     except Cancelled:
         return Checked(False, "Cancelled.", cancelled=True)
+    except NoKey:
+        return _compared(archive, whole.hex())
     except reader.Unavailable as error:
         gone = not os.path.lexists(archive.path)
         text = f"There is no file {archive.path} any more." if gone else str(error)
@@ -129,12 +168,29 @@ def check(turn: Turn, archive: Archive, *, sample: bool = False) -> Checked:
     return Checked(True, f"Read back and good: {read}.", sha256=sha256)
 
 
+def _compared(archive: Archive, sha256: str) -> Checked:
+    """Without the key: whether it is still the file that was read back once."""
+    if not archive.sha256:
+        text = (
+            "It is encrypted, this host has public keys only, and no checksum of the file is known here. Verify it "
+        )
+        return Checked(False, text + "where a key is: cybersift_restore.py verify --identity FILE.", unchanged=True)
+    if sha256 == archive.sha256:
+        return Checked(True, "Unchanged: it is still the file that was read back, by its SHA-256.", unchanged=True)
+    text = (
+        "The file is not the one that was read back: its SHA-256 differs. Do not count on it; make another archive."
+    )
+    return Checked(False, text, text, structure=False)
+
+
 def _damaged(verified: "reader.Verified") -> Checked:
     first = verified.damaged[0]
     more = f" and {len(verified.damaged) - 1} more" if len(verified.damaged) > 1 else ""
-    text = f"The archive is damaged: {first[0]}{more}. What is not named can still be taken out of it."
-    problems = [f"{path}: {why}" for path, why in verified.damaged[:MOST_DAMAGE]]
-    return Checked(False, text, text, problems, verified.damaged[:MOST_DAMAGE])
+    text = (
+        f"The archive is damaged: {reader.printable(first[0])}{more}. What is not named can still be taken out of it."
+    )
+    damage = [(reader.printable(path), why) for path, why in verified.damaged[:MOST_DAMAGE]]
+    return Checked(False, text, text, [f"{path}: {why}" for path, why in damage], damage)
 
 
 class Telling:

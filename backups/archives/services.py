@@ -1,5 +1,6 @@
 """Verbs on archives: make one, verify one, and what runs write down of them."""
 
+import os
 import uuid
 from datetime import datetime
 from pathlib import Path
@@ -9,16 +10,19 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from backups.access import Denied, may
+from backups.access.secrets import seal
 from backups.audit import act
 from backups.audit.acts import Act
 from backups.clusters import leases
 from backups.runs import RunError, queue_run
 from backups.runs.models import ACTIVE, Run
+from backups.runs.services import queue_check
 
 from . import names
 from .models import HOLDS_NAME, Archive, ArchiveLocation, ArchiveProfile, ArchiveRun, ArchiveState
 
-KIND, VERIFY = "archive", "verify_archive"
+KIND, VERIFY, TAKE_OUT = "archive", "verify_archive", "take_out"
+CONTENTS = "archives:contents"
 
 
 class ArchiveRefused(Exception):
@@ -88,6 +92,42 @@ def queue_verify(archive: Archive, *, actor, reason: str = "") -> Run:
     )
 
 
+def look_inside(archive: Archive, *, actor, directory: int = 0, q: str = "", show: str = "", after: int = 0) -> Run:
+    """Ask the worker for a page of what is in the archive: a check."""
+    _refuse_others(actor, "archive.look")
+    params = {"archive": archive.pk, "directory": directory, "q": q, "show": show, "after": after}
+    params["template"] = "backups/archives/_contents.html"
+    return queue_check("contents", actor=actor, form=CONTENTS, params=params, host=archive.kept_on)
+
+
+def queue_take_out(archive: Archive, *, actor, number: int, path: str) -> Run:
+    """Queue a run that takes one file out of the archive for a download. ``number`` is its place in the index,
+    ``path`` its name as it was shown. Raises ArchiveRefused and Denied."""
+    _refuse_others(actor, "archive.download")
+    if not archive.is_there:
+        raise ArchiveRefused(f"{archive} is not there any more.")
+    if archive.kept_on != settings.WORKER_HOST:
+        raise ArchiveRefused(
+            f"{archive} lies on {archive.kept_on}, and this console runs on another host. Take the file out there: "
+            "manage.py backup_restore -o restore --only."
+        )
+    return queue_run(
+        TAKE_OUT,
+        actor=actor,
+        subject=f"take {path} out of {archive}",
+        subject_url=archive.get_absolute_url(),
+        params={"archive": archive.pk, "number": number, "path": path},
+        host=archive.kept_on,
+    )
+
+
+def record_download(run: Run, *, actor) -> None:
+    """The file that this run took out is handed over."""
+    archive = Archive.objects.get(pk=run.params["archive"])
+    with act(actor) as a:
+        a.record("archive.downloaded", archive, change={"path": run.params["path"]}, run=run.pk)
+
+
 def goes_on(archive: Archive) -> bool:
     """Whether a run verifies it, or is about to."""
     return Run.objects.filter(kind=VERIFY, params__archive=archive.pk, state__in=ACTIVE).exists()
@@ -125,6 +165,18 @@ def record_verified(a: Act, archive: Archive, run: Run, columns: dict, message: 
     good = columns["structure_good"] and columns["checksums_good"] is not False
     action = "archive.verified" if good else "archive.damaged"
     a.record(action, archive, change={"damage": columns["damage"]} if columns.get("damage") else {}, run=run.pk)
+
+
+def record_compared(a: Act, archive: Archive, run: Run, *, same: bool) -> None:
+    """Nobody here can open it; whether it is the same file as before is all that can be said."""
+    if same:
+        a.record("archive.unchanged", archive, run=run.pk)
+
+
+def keep_file_key(archive: Archive) -> None:
+    """Make the key of an archive that will be encrypted, and keep it sealed until the archive was read back."""
+    sealed = seal(archive.made_by.key_context, os.urandom(16).hex())
+    ArchiveRun.objects.filter(pk=archive.made_by_id).update(sealed_key=sealed)
 
 
 def give_up(run: Run) -> None:

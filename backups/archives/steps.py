@@ -26,6 +26,8 @@ def look(turn: Turn):
         return _failed(turn, archive, error, Effect.NONE)
     if turn.cancel_requested:
         return _cancelled(turn, archive, NOTHING)
+    if archive.encrypted and not archive.made_by.sealed_key:
+        turn.write(lambda a: services.keep_file_key(archive))
     turn.remember(files_total=found.files, bytes_total=found.bytes)
     return Next(f"{count_of(found.files, 'file')}, {size(found.bytes)}{found.redis_words}")
 
@@ -79,6 +81,10 @@ def _judge(turn: Turn, archive: Archive, checked: "reading.Checked", *, making: 
     effect = Effect.APPLIED if making else Effect.NONE
     if checked.cancelled:
         return Done(RunState.CANCELLED, effect, "The reading was not finished; what it says of the archive stays.")
+    if checked.unchanged:
+        turn.write(lambda a: services.record_compared(a, archive, turn.run, same=checked.good))
+        state = RunState.SUCCEEDED if checked.good else RunState.FAILED
+        return Done(state, effect, checked.sentence, "" if checked.good else checked.sentence)
     columns = checked.columns()
     turn.write(lambda a: services.record_verified(a, archive, turn.run, columns, checked.message))
     if not checked.good:

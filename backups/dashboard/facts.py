@@ -1,7 +1,6 @@
 """What the overview shows, read from our rows: a bounded number of queries, whatever the length of history."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property, reduce
 from operator import or_
@@ -11,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from backups.access import may
+from backups.archives.models import Archive, ArchiveProfile, ArchiveState
 from backups.audit.models import AuditEntry
 from backups.clusters.models import Cluster, ClusterState
 from backups.repositories.models import Repository, RepositoryState
@@ -18,6 +18,9 @@ from backups.runs import words
 from backups.runs.models import TERMINAL, Effect, Run, RunState
 from backups.runs.services import worker_is_alive
 from backups.snapshots.models import Snapshot, SnapshotProfile, SnapshotState
+
+from . import archives
+from .trouble import Trouble
 
 LATELY = timedelta(hours=24)
 SHOWN = 10
@@ -30,18 +33,6 @@ TOLD = ("at", "action", "outcome", "actor_name", "object_name")
 # Everybody comes and goes: what they did is the activity.
 COMING_AND_GOING = ("person.signed_in", "person.signed_out", "step_up.passed", "session.expired", "log.viewed")
 FAILED = (RunState.FAILED, RunState.PARTIAL)
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """One line under "Needs attention". ``key`` is a stable id for its link."""
-
-    kind: str
-    icon: str
-    title: str
-    text: str
-    url: str
-    key: str
 
 
 class Overview:
@@ -109,6 +100,10 @@ class Overview:
         return profiles
 
     @cached_property
+    def archive_profiles(self) -> list[ArchiveProfile]:
+        return archives.profiles()
+
+    @cached_property
     def activity(self) -> list[AuditEntry]:
         """The newest entries about what was done, of those that this person may see and of the last LOOKED_THROUGH:
         who looks further back opens the log."""
@@ -140,6 +135,15 @@ class Overview:
         return [profile for profile in self.profiles if profile.last_good_at is None]
 
     @property
+    def without_good(self) -> int:
+        """How many profiles of either kind have no good copy."""
+        return len(self.unprotected) + sum(profile.last_good_at is None for profile in self.archive_profiles)
+
+    @property
+    def all_profiles(self) -> int:
+        return len(self.profiles) + len(self.archive_profiles)
+
+    @property
     def good_clusters(self) -> int:
         return sum(cluster.state == ClusterState.GOOD for cluster in self.clusters)
 
@@ -163,6 +167,7 @@ class Overview:
             )
             for profile in self.unprotected
         ]
+        found += archives.troubles(self.archive_profiles)
         return sorted(found, key=lambda trouble: trouble.kind != "fail")
 
     @property
@@ -175,14 +180,19 @@ class Overview:
 
 
 def _made_good() -> Q:
-    """Whether the same succeeded later: the same act on the same thing, or another snapshot of the same profile."""
+    """Whether the same succeeded later: the same act on the same thing, or another copy of the same profile."""
     again = Run.objects.filter(
         kind=OuterRef("kind"), subject=OuterRef("subject"), state=RunState.SUCCEEDED, pk__gt=OuterRef("pk")
     )
     newer = Snapshot.objects.filter(
         profile=OuterRef("snapshot__profile"), state=SnapshotState.VERIFIED, pk__gt=OuterRef("snapshot__pk")
     )
-    return Q(Exists(again)) | Q(Exists(newer))
+    archive = Archive.objects.filter(
+        profile=OuterRef("archive_run__archive__profile"),
+        state=ArchiveState.VERIFIED,
+        pk__gt=OuterRef("archive_run__archive__pk"),
+    )
+    return Q(Exists(again)) | Q(Exists(newer)) | Q(Exists(archive))
 
 
 def _give_lanes(profiles: list[SnapshotProfile]) -> None:

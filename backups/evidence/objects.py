@@ -27,7 +27,7 @@ PAGES = {
     "run": "runs:detail",
     "auditentry": "evidence:entry",
 }
-WITHOUT_PAGE = ("address", "host")
+WITHOUT_PAGE = ("address", "host", "directory")
 # Words people use -> type of object.
 WORDS = {name: name for name in PAGES} | {"person": "user", "profile": "snapshotprofile", "entry": "auditentry"}
 

@@ -23,25 +23,48 @@ from .models import ACTIVE, Run
 log = logging.getLogger(__name__)
 
 
-def run_step(run_id: int, fence: int, kinds: dict[str, Kind], *, lost: Callable[[], None]) -> None:
-    """Do the long turn of a run that was claimed with this fence. Nothing happens when somebody claimed it since.
+def run_step(
+    run_id: int,
+    fence: int,
+    kinds: dict[str, Kind],
+    *,
+    lost: Callable[[], None],
+    began: Callable[[Turn], None] = lambda turn: None,
+) -> None:
+    """Do the long turn of a run that was claimed with this fence, and those that follow it at once: starting a
+    process takes longer than some of them. Nothing happens when somebody claimed the run since.
 
     ``lost`` is called, in another thread, when the lease cannot be kept: it has to end this process with everything
-    that it started, for somebody else may be at work on the same run.
+    that it started, for somebody else may be at work on the same run. ``began`` is given the
+    turn before its work begins.
     """
     run = Run.objects.filter(pk=run_id, fence=fence, state__in=ACTIVE).first()
     if run is None:
         return
-    turn = Turn(run, kinds[run.kind])
+    while run is not None and _take(Turn(run, kinds[run.kind]), lost, began):
+        run = _claim_long(run_id, kinds)
+    doorbell.ring_now(run_id)
+
+
+def _take(turn: Turn, lost: Callable[[], None], began: Callable[[Turn], None]) -> bool:
+    """Do the turn under a heartbeat. Whether another one may follow at once."""
     heart = Heart(turn, lost)
     if not heart.beat():
-        return
+        return False
+    began(turn)
     heart.start()
     try:
-        engine.take(turn)
+        return engine.take(turn) == 0
     finally:
         heart.stop()
-    doorbell.ring_now(run_id)
+
+
+def _claim_long(run_id: int, kinds: dict[str, Kind]) -> Run | None:
+    """The run, if its next turn is a long one and nobody else was faster."""
+    waiting = Run.objects.filter(pk=run_id, state__in=ACTIVE).first()
+    if waiting is None or not Turn(waiting, kinds[waiting.kind]).is_long:
+        return None
+    return engine.claim(run_id)
 
 
 class Heart(threading.Thread):
@@ -77,14 +100,14 @@ class Heart(threading.Thread):
             return time.monotonic() - self.kept_at < settings.LEASE_SECONDS - settings.HEARTBEAT_SECONDS
 
     def beat(self) -> bool:
-        """Whether the lease is ours and renewed."""
+        """Whether the lease is ours and renewed, or was given back by our own commit a moment ago."""
         run, progress, began = self.turn.run, self.turn.progress, time.monotonic()
-        mine = Run.objects.filter(pk=run.pk, fence=run.fence, state__in=ACTIVE)
+        mine = Run.objects.filter(pk=run.pk, fence=run.fence, lease_owner=run.lease_owner, state__in=ACTIVE)
         columns = {"lease_until": Now() + timedelta(seconds=settings.LEASE_SECONDS)}
         if progress != self.written:
             columns |= {"progress": progress, "version": F("version") + 1}
         if not mine.update(**columns):
-            return False
+            return Run.objects.filter(pk=run.pk, fence=run.fence, lease_owner="").exists()
         self.written, self.kept_at = progress, began
         run.cancel_requested_at = mine.values_list("cancel_requested_at", flat=True).first()
         return True

@@ -86,8 +86,8 @@ def queue_check(
 
 def request_cancel(run: Run, *, actor, reason: str = "") -> None:
     """Ask a run to end; its next turn obeys. Raises Denied, and RunError when it is over, was asked before, or
-    cannot be cancelled."""
-    if not may(actor, "run.cancel", run):
+    cannot be cancelled. The system (a command on the console's own machine) may."""
+    if actor is not None and not may(actor, "run.cancel", run):
         raise Denied("run.cancel")
     if run.no_cancel:
         raise RunError(run.no_cancel)

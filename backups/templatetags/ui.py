@@ -170,11 +170,11 @@ def state_word(state: str) -> str:
 
 
 @register.simple_tag
-def lane_words(states: list[str]) -> str:
+def lane_words(states: list[str], what: str = "snapshot") -> str:
     """What a lane of marks says: last 3 snapshots, 2 verified, 1 failed."""
     counts = Counter(state_word(state).lower() for state in states)
     said = ", ".join(f"{count} {word}" for word, count in counts.most_common())
-    return f"last {len(states)} snapshots, {said}" if len(states) > 1 else f"one snapshot, {said[2:]}"
+    return f"last {len(states)} {what}s, {said}" if len(states) > 1 else f"one {what}, {said[2:]}"
 
 
 @register.filter

@@ -4,6 +4,7 @@ A check never fails as a run: what it found, good or bad, is its result, and the
 """
 
 from backups.archives import checks as archives
+from backups.archives import contents
 from backups.clusters import checks as clusters
 from backups.repositories import checks as repositories
 from backups.runs import Done, Turn
@@ -13,6 +14,7 @@ from backups.snapshots import checks as snapshots
 CHECKS = {
     "cluster": clusters.check_cluster,
     "location": repositories.check_location,
+    "contents": contents.check_contents,
     "patterns": snapshots.check_patterns,
     "sources": archives.check_sources,
 }

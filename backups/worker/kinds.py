@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from backups.accounts import sessions, sign_in
 from backups.archives import steps as archives
+from backups.archives import taking
 from backups.audit import checkpoints, watch
 from backups.repositories import steps as repositories
 from backups.runs import Kind, Step
@@ -23,6 +24,7 @@ KINDS: dict[str, Kind] = {
         snapshots.SNAPSHOT,
         archives.ARCHIVE,
         archives.VERIFY,
+        taking.TAKE_OUT,
         Kind(CHECK, "Check", (Step("Look", look),)),
     )
 }
@@ -44,6 +46,7 @@ PERIODIC = (
     Periodic("verification", 5, _watch.look, _watch.due),
     Periodic("collectors", 1, collecting.ring_due_collectors),
     Periodic("old checks", 600, runs.remove_old_checks),
+    Periodic("old downloads", 600, taking.remove_old),
     Periodic("old sign-in tries", 600, sign_in.remove_old_tries),
     Periodic("old sessions", 3600, sessions.remove_old_sessions),
     Periodic("old verifications", 3600, watch.remove_old_verifications),

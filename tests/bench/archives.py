@@ -5,6 +5,7 @@ anyone; ours also takes SHA-256 of every file and writes its manifest. Reading i
 ``corpora``.
 """
 
+import os
 import shutil
 import statistics
 import subprocess
@@ -19,6 +20,7 @@ from tests.bench import corpora
 from tests.bench.run import Row
 
 ROUNDS, REDIS_KEYS, REDIS_MB = 3, 1_000_000, 64
+PIECE = 4 << 20
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own in there
 NEEDED = 16 << 30
 
@@ -66,7 +68,37 @@ def _files(place: Place) -> Iterator[Row]:
         )
         if name == "logs":
             shutil.rmtree(corpus)
+    yield _encrypting(place)
     yield from _reading(place)
+
+
+def _encrypting(place: Place) -> Row:
+    """1 GiB of the weights as it is. Ours is timed in this process, from the first byte read to the closed file, with
+    its SHA-256; age as a whole process."""
+    from backups.archives.format.age.keys import Identity
+
+    weights, plain = place.corpus("weights"), place.root / "plain"
+    _shell(f"cat {weights}/model-0000[01].bin > {plain}")
+    recipient = Identity(os.urandom(32)).recipient
+    return _beside(
+        "encrypt 1 GiB",
+        lambda: _encrypt(plain, _emptied(place) / "out.age", recipient),
+        lambda: _shell(f"age -r {recipient} -o {_emptied(place)}/out.age {plain}"),
+        1.2,
+        program=("age", "age"),
+    )
+
+
+def _encrypt(plain: Path, path: Path, recipient) -> float:
+    from backups.archives.format.age.sealing import SealedOutput
+
+    began = time.perf_counter()
+    output = SealedOutput(path, [recipient])
+    with plain.open("rb", buffering=0) as file:
+        while piece := file.read(PIECE):
+            output.write(piece)
+    output.finish()
+    return time.perf_counter() - began
 
 
 def _reading(place: Place) -> Iterator[Row]:

@@ -283,7 +283,7 @@ def test_it_asks_little_of_the_database(as_person, snapshot, profile, cast, djan
         SnapshotProfile.objects.create(cluster=profile.cluster, repository=profile.repository, name=f"p{number}")
     client = as_person("administrator")
     home(client)
-    with django_assert_max_num_queries(12 + 2):  # and those for the session and the person
+    with django_assert_max_num_queries(15 + 2):  # and those for the session and the person
         home(client)
 
 

@@ -1,4 +1,5 @@
-"""Consoles under fire: snapshots are queued, faults strike, and at the end the figures tell what became of them."""
+"""Consoles under fire: snapshots and archives are queued, faults strike, and at the end the figures tell what became
+of them."""
 
 import os
 import random
@@ -10,6 +11,8 @@ from collections import Counter
 from django.core.management import call_command
 
 from backups.access.models import User
+from backups.archives.models import Archive, ArchiveLocation, ArchiveProfile, ArchiveState
+from backups.archives.services import queue_archive
 from backups.audit import verify
 from backups.audit.models import AuditEntry
 from backups.runs.models import TERMINAL, TRANSITIONS, Run
@@ -40,7 +43,7 @@ class Fire:
     def burn(self) -> dict:
         self._prepare()
         for kind in self.plan:
-            self.queue("a"), self.queue("b")
+            self.queue("a"), self.queue("b"), self.queue_archive()
             self.pause(self.random.uniform(0.3, 2.0))
             self._strike(kind)
         self.wait(lambda: not Run.objects.active().exists(), SETTLE_SECONDS, "runs are still active", fail=False)
@@ -53,6 +56,11 @@ class Fire:
         self.queued += 1
         name = f"{word}-{self.queued}"
         return queue_snapshot(actor=self.actor, repository=self.repository, name=name, patterns=["*"])
+
+    def queue_archive(self, profile: ArchiveProfile | None = None) -> Run:
+        self.queued += 1
+        profile = profile or self.random.choice(self.profiles)
+        return queue_archive(actor=self.actor, profile=profile, name=f"archive-{self.queued}")
 
     def pause(self, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -83,6 +91,16 @@ class Fire:
         self.wait(lambda: workers.extend(console.workers) or workers, COMPLETE_SECONDS, "no workers")
         return self.random.choice(workers)
 
+    def long_step_of(self, console: Console) -> int:
+        """A long step at work on this host, somewhere in its middle; one is queued for it."""
+        profile = next(each for each in self.profiles if each.host == console.host)
+        self.queue_archive(profile)
+        self.wait(lambda: console.long_step, COMPLETE_SECONDS, "no long step")
+        self.pause(self.random.uniform(0, 1.5))
+        found: list[int] = []
+        self.wait(lambda: found.append(console.long_step) or found[-1], COMPLETE_SECONDS, "no long step")
+        return found[-1]
+
     def _console(self, host: str) -> Console:
         return Console(host, _free_port(), self.place.environ(host), self.place.home / f"{host}.log")
 
@@ -91,6 +109,7 @@ class Fire:
             call_command("init", stdout=nowhere)
         self.actor = User.objects.get()
         self.repository = registered_repository(connected_cluster(self.fake))
+        self.profiles = [_profile(self.place, host) for host in self.place.hosts]
         for console in self.consoles:
             console.start()
         self.wait(lambda: all(console.complete for console in self.consoles), COMPLETE_SECONDS, "no start")
@@ -118,13 +137,16 @@ class Fire:
     def _figures(self) -> dict:
         runs = list(Run.objects.all())
         accepted = self.fake.accepted
+        archives = list(Archive.objects.select_related("location"))
         return {
             "faults": dict(sorted(self.done.items())),
             "runs": len(runs),
             "succeeded": sum(run.state == "succeeded" for run in runs),
             "lost": sum(run.state != "succeeded" for run in runs),
             "doubled": sum(count > 1 for count in accepted.values()),
-            "effects missing": sum(not accepted.get(_name(run)) for run in runs),
+            "effects missing": sum(not accepted.get(_name(run)) for run in runs if run.kind == "snapshot")
+            + sum(each.state != ArchiveState.VERIFIED or not each.path.is_file() for each in archives),
+            "left behind": sum(len(_strangers(profile.location)) for profile in self.profiles),
             "wrong histories": sum(not _is_path(_history(run)) for run in runs),
             "chain": verify.verify().problem or "intact",
             "troubles": [f"{run.pk} {run.state} {run.error}" for run in runs if run.state != "succeeded"],
@@ -138,6 +160,27 @@ def _elasticsearch() -> FakeElasticsearch:
     fake.add_repository("nightly")
     fake.snapshots_take(2)
     return fake
+
+
+def _profile(place: Place, host: str) -> ArchiveProfile:
+    """Of a tree that takes a moment to pack. It lies beside the homes: their disk is small."""
+    tree, folder = place.home / f"tree-{host}", place.home / f"archives-{host}"
+    (tree / "params").mkdir(parents=True)
+    folder.mkdir()
+    for number in range(300):
+        (tree / f"params/p{number}.json").write_text(f'{{"rate": {number}}}')
+    for number in range(3):
+        (tree / f"weights-{number}.bin").write_bytes(os.urandom(20 << 20))
+    location = ArchiveLocation.objects.create(name=host, host=host, path=str(folder))
+    source = {"name": "tree", "path": str(tree), "include": [], "exclude": []}
+    return ArchiveProfile.objects.create(name=host, location=location, sources=[source])
+
+
+def _strangers(location: ArchiveLocation) -> list[str]:
+    """Files in a location that no archive accounts for, but the reader and the indexes that lie beside them."""
+    known = {archive.name for archive in location.archives.all()}
+    beside = {f".{name}.index" for name in known} | {f"{name}.sha256" for name in known} | {"cybersift_restore.py"}
+    return [file.name for file in location.directory.iterdir() if file.name not in known | beside]
 
 
 def _name(run: Run) -> str:

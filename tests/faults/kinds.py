@@ -39,6 +39,18 @@ def worker(fire, console) -> None:
     send([fire.lease_holder(console)])
 
 
+def long_step(fire, console) -> None:
+    """Kill a long step in the middle of its work."""
+    send([fire.long_step_of(console)])
+
+
+def freeze_long_step(fire, console) -> None:
+    """Its lease runs out, somebody else does the work, and it ends itself when it wakes up."""
+    pid = fire.long_step_of(console)
+    send([pid], signal.SIGSTOP)
+    fire.frozen.append((pid, time.monotonic() + FROZEN_SECONDS))
+
+
 def freeze(fire, console) -> None:
     pid = fire.lease_holder(console)
     send([pid], signal.SIGSTOP)
@@ -238,6 +250,8 @@ def redis_flushed(fire, console) -> None:
 
 KINDS: dict[str, Kind] = {
     "worker": Kind(worker),
+    "long step": Kind(long_step),
+    "long step frozen": Kind(freeze_long_step),
     "monitor": Kind(replaced("monitor")),
     "pusher": Kind(replaced("pusher")),
     "sentinel": Kind(kill("sentinel")),

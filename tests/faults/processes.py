@@ -99,6 +99,10 @@ class Console:
         return self._child(self.supervisor, "--part ticker")
 
     @property
+    def long_step(self) -> int | None:
+        return self._child(self.supervisor, "run_step")
+
+    @property
     def main(self) -> int | None:
         return self._child(self.supervisor, "--part queue")
 

@@ -1,4 +1,4 @@
-"""The fault run: real consoles (web, worker, database) at work on snapshots, while faults strike.
+"""The fault run: real consoles (web, worker, database) at work on snapshots and archives, while faults strike.
 
     python tests/faults/run.py 40 [--database sqlite|postgres] [--broker redis] [--seed 7]
 
@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.faults.place import Place, apart  # noqa: E402
 
-BAD = ("lost", "doubled", "effects missing", "wrong histories", "orphans")
+BAD = ("lost", "doubled", "effects missing", "left behind", "wrong histories", "orphans")
 SHOWN = ("runs", "succeeded", *BAD, "chain", "seconds")
 
 

@@ -9,7 +9,7 @@ from django.db import OperationalError
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from backups.runs import Done, Kind, Next, Step, advance, long, request_cancel
+from backups.runs import Done, Kind, Next, Step, Turn, advance, long, request_cancel
 from backups.runs.engine import claim
 from backups.runs.models import Run, RunLogLine, RunState
 
@@ -161,3 +161,24 @@ def wait_until(true) -> None:
     while not true():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.01)
+
+
+def test_a_heartbeat_just_after_the_commit_is_no_lost_lease_and_takes_none(queue):
+    run = queue()
+    fence = started(run)
+    before = Run.objects.get(pk=run.pk)
+    long.run_step(run.pk, fence, kinds(lambda turn: Next()), lost=never)
+
+    assert long.Heart(Turn(before), never).beat()
+    run.refresh_from_db()
+    assert (run.step, run.lease_until) == (1, None)
+
+
+def test_a_heartbeat_after_somebody_else_has_claimed_is_a_lost_lease(queue):
+    run = queue()
+    started(run)
+    before = Run.objects.get(pk=run.pk)
+    Run.objects.filter(pk=run.pk).update(lease_until=None)
+    assert claim(run.pk)
+
+    assert not long.Heart(Turn(before), never).beat()

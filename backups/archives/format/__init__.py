@@ -2,5 +2,6 @@
 
 From the bottom: `blocks` `headers` `sparse` are pure functions of bytes; `manifest` keeps one line an entry;
 `output` is the file while it grows; `pipeline` keeps order while others compress; `packing` makes a block of small
-files, `batches` does that in helper processes; `big_files`, `trees` and `writer` use them all. Without Django.
+files, `batches` does that in helper processes; `big_files`, `trees` and `writer` use them all. `age`
+is encryption. Without Django.
 """

@@ -83,8 +83,11 @@ class BigFiles:
                 os.close(descriptor)
         except Unreadable as error:
             self._manifest.add_error(path, error.why, error.errno)
-            return False
-        return True
+            stored = False
+        else:
+            stored = True
+        self._pipeline.settle()
+        return stored
 
     def _store(self, descriptor: int, path: bytes) -> None:
         stored = self._pass(descriptor, path)

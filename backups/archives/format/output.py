@@ -9,10 +9,15 @@ from .partials import open_partial, partial_of
 
 
 class Output:
-    """Written at its end only, but for ``rewind`` and ``overwrite``. Any failure to write removes the file.
+    """Written at its end only, but for ``rewind`` and ``overwrite`` of what is held. Any failure to write removes
+    the file.
 
     ``at`` is the length so far, in bytes.
     """
+
+    file_key: bytes | None = None
+    sha256: str | None = None
+    """Of the finished file, in hex; None of one that was changed in its place, since that takes reading it again."""
 
     def __init__(self, path: Path):
         self.path, self.at = path, 0
@@ -24,6 +29,11 @@ class Output:
             self._descriptor = open_partial(self.partial)
             self._ours = True
             self._facts = os.fstat(self._descriptor)
+
+    @property
+    def size(self) -> int:
+        """Of the file on the disk, in bytes."""
+        return self.at
 
     def is_same_file(self, facts: os.stat_result) -> bool:
         """Whether this was seen of the archive itself, which may lie in the tree that it is to hold."""
@@ -37,6 +47,13 @@ class Output:
                 self._write_at(part, self.at)
             self.at += len(part)
         return start
+
+    def hold(self) -> None:
+        """From here on what is written may be overwritten and rewound, until ``settle``; twice is no more than once.
+        Nothing to do for a file that can be changed in its place."""
+
+    def settle(self) -> None:
+        """What was written so far stays as it is."""
 
     def overwrite(self, at: int, *parts: bytes) -> None:
         with self._writing():

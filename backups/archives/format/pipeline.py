@@ -52,11 +52,14 @@ class Pipeline:
         """A block of this data."""
         self.add(self._threads.submit(self.codec.pack, data, kind), lambda parts: self.output.write(*parts))
 
-    def put_stored(self, data: bytes) -> Place:
-        """A block that ``replace`` can overwrite with other data of this length."""
+    def put_stored(self, data: bytes, *, final: bool = False) -> Place:
+        """A block that ``replace`` can overwrite with other data of this length, and ``rewind`` can forget, until
+        ``settle``; one that is ``final`` needs neither."""
         place, block = Place(), self.codec.stored(data, PIECE)
 
         def write(_) -> None:
+            if not final:
+                self.output.hold()
             place.at = self.output.write(*block)
 
         self.add(None, write)
@@ -70,6 +73,10 @@ class Pipeline:
         """Forget this place and everything after it."""
         self.drain()
         self.output.rewind(place.at)
+
+    def settle(self) -> None:
+        """What was put in so far stays as it is."""
+        self.call(self.output.settle)
 
     def call(self, function: Callable[[], None]) -> None:
         """Call when everything that was put in before has been written."""

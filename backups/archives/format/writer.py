@@ -13,14 +13,20 @@ import json
 import os
 import socket
 import struct
+import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
 from backups.gateways.filetree import Selection
 
+from .age.keys import Recipient
+from .age.sealing import SealedOutput
+from .age.stream import MakeCipher
 from .batches import Batches
 from .blocks import WHOLE, codec
 from .bodies import Body, gathered, put_body
@@ -63,18 +69,28 @@ class RedisFacts:
 
 @dataclass(frozen=True)
 class Written:
-    """A finished archive. ``size`` in bytes; ``manifest_sha256`` in hex."""
+    """A finished archive. ``size`` in bytes; ``sha256`` of the whole file and ``manifest_sha256`` in hex.
+
+    ``sha256`` is there for an encrypted one only: a plain one is changed in its place while it grows, and would have
+    to be read again."""
 
     path: Path
     size: int
     counts: Counts
     manifest_sha256: str
+    encrypted: bool
+    sha256: str | None
 
 
 class ArchiveWriter:
     """``codec_name`` is gz, zst or tar; ``pure`` keeps to the standard library. ``jobs`` processes pack small files
     and as many threads compress big ones; 1 starts no processes. ``progress(bytes read, files done)`` is called
-    often, and ``cancelled()`` is asked between pieces. Not for several threads."""
+    often, and ``cancelled()`` is asked between pieces. Not for several threads.
+
+    With ``recipients`` the file is one of age, which only they can read; ``file_key`` opens it too, for whoever is to
+    read it back: keep it secret, and forget it then. Who gives one (16 random bytes) can do so after a crash, too.
+    ``make_cipher`` is for tests.
+    """
 
     def __init__(
         self,
@@ -86,12 +102,18 @@ class ArchiveWriter:
         pure: bool = False,
         progress: Callable[[int, int], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
+        recipients: Sequence[Recipient] | None = None,
+        file_key: bytes | None = None,
+        make_cipher: MakeCipher = ChaCha20Poly1305,
     ):
         self._about, self._codec_name, self._pure, self._jobs = about, codec_name, pure, jobs
         self._codec, self._progress = codec(codec_name, pure=pure), Progress(progress)
         self._sources: set[str] = set()
-        self._manifest = Manifest(Path(path).parent)
-        self._output = Output(Path(path))
+        # The archive may lie where nobody is to read the names in it.
+        self._manifest = Manifest(Path(path).parent if recipients is None else tempfile.gettempdir())
+        sealed = (recipients, make_cipher, file_key)
+        self._output = Output(Path(path)) if recipients is None else SealedOutput(Path(path), *sealed)
+        self.file_key = self._output.file_key
         self._pipeline = Pipeline(self._output, self._codec, jobs, cancelled)
         try:
             self._put_header()
@@ -165,7 +187,15 @@ class ArchiveWriter:
         if not self._codec.hops:
             self._output.write(_header("BACKUP/footer", len(footer)) + footer + padding(len(footer)) + END)
         self._output.finish()
-        return Written(self._output.path, self._output.at, self._manifest.counts, text.sha256.hex())
+        output = self._output
+        return Written(
+            output.path,
+            output.size,
+            self._manifest.counts,
+            text.sha256.hex(),
+            encrypted=self.file_key is not None,
+            sha256=output.sha256,
+        )
 
     def abort(self) -> None:
         """Remove what there is. After ``finish`` it only closes."""
@@ -201,10 +231,11 @@ class ArchiveWriter:
         """An entry in pieces, all of it written when this returns. Where its size is not known, its header is
         overwritten at the end."""
         record = size is None or size > MOST_OCTAL
-        place = self._pipeline.put_stored(_header(path, size or 0, size_record=record))
+        place = self._pipeline.put_stored(_header(path, size or 0, size_record=record), final=size is not None)
         body = put_body(self._pipeline, pieces, progress)
         if size is None:
             self._pipeline.replace(place, _header(path, body.size, size_record=True))
+            self._pipeline.settle()
         elif size != body.size:
             raise ArchiveError(f"{path} has {body.size} bytes, not the {size} that were announced.")
         self._pipeline.drain()

@@ -52,6 +52,8 @@ NEEDED[SPARE] = (
     *NEEDED[RESTORE],
     ("+dbsize", "to see that the spare database is empty, and to count", ("DBSIZE",)),
     ("+swapdb", "to put the spare database in the place of the other", ("SWAPDB", NO_DATABASE, NO_DATABASE)),
+    ("+multi", "to exchange all databases at once", ("MULTI",)),  # and the next one ends it, empty
+    ("+exec", "to exchange all databases at once", ("EXEC",)),
 )
 LOAD = ("+function|load", "to load functions", ("FUNCTION", "LOAD", NO_LIBRARY))
 EXPIRY = "to read when a key expires"
@@ -100,7 +102,7 @@ def _judged(rule: str, why: str, answer) -> Missing | None:
     if not isinstance(answer, ErrorLine):
         return None
     line = answer.line
-    if line.startswith("NOPERM"):
+    if line.startswith("NOPERM") or line.startswith("EXECABORT"):  # what EXEC says where it is not allowed
         return Missing("~*" if names_a_key(line) else rule, why, line)
     if "unknown command" in line.lower():
         return Missing(rule, f"{why}; this server does not have the command", line)

@@ -13,13 +13,15 @@ from .errors import RestoreRefused
 from .functions import load_functions
 from .outcome import Outcome
 from .rdb import Source, keys_of
+from .refusals import judge
+from .resp import ErrorLine
 from .restore import REPLACE, Restore
 from .target import target
 
 
 class SpareRestore:
     """``spare`` is for each database of the file the empty one to load into; others are left out. ``outcome`` counts
-    by spare database; ``swapped`` are the pairs that were swapped, should the connection be cut between two. With
+    by spare database; ``swapped`` are the pairs that were swapped, all or none of them. With
     ``accept_refused`` it swaps although some keys could not be written."""
 
     def __init__(self, access: RedisAccess, spare: Mapping[int, int], *, accept_refused: bool = False):
@@ -37,11 +39,19 @@ class SpareRestore:
             refuse_unfit(connection, self.spare, target(connection).server)
             self._loading.write(slices, connection)
             self._compare(connection)
-            for live, spare in self.spare.items():
-                connection.call("SWAPDB", live, spare)
-                self.swapped[live] = spare
+            self._swap(connection)
             load_functions(connection, slices.survey.functions, self.outcome, replace=True)
         return self.outcome
+
+    def _swap(self, connection: Connection) -> None:
+        """All pairs in one transaction: whoever is killed here leaves no mixture of databases."""
+        connection.call("MULTI")
+        for live, spare in self.spare.items():
+            connection.call("SWAPDB", live, spare)
+        for answer in connection.call("EXEC"):
+            if isinstance(answer, ErrorLine):
+                raise judge(answer.line, "SWAPDB")
+        self.swapped = dict(self.spare)
 
     def _compare(self, connection: Connection) -> None:
         if not (self.outcome.complete or self.accept_refused):

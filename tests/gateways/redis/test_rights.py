@@ -18,7 +18,7 @@ ENOUGH = {
     BY_SYNC: ("+psync", "+sync", "+replconf", "+ping", "+info"),
     BY_SCAN: ("+scan", "+dump", "+pexpiretime", "+pttl", "+select", "+info", "+ping", "~*"),
     RESTORE: ("+restore", "+select", "+ping", "+info", "+exists", "~*"),
-    SPARE: ("+restore", "+select", "+ping", "+info", "+exists", "+dbsize", "+swapdb", "~*"),
+    SPARE: ("+restore", "+select", "+ping", "+info", "+exists", "+dbsize", "+swapdb", "+multi", "+exec", "~*"),
 }
 DO = {
     BY_SYNC: lambda access: survey_of(rdb_by_sync(access)),

@@ -1,0 +1,326 @@
+"""What ``manage.py backup_restore`` does. Each operation returns the exit status of the command, or raises Ended.
+
+Backups are runs like those of the browser: this process does their turns itself, so that no worker is needed; where
+one is at work it may be faster, which does no harm. The command is root's or the console's own account: nobody else
+can read the database and the keys.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TextIO
+
+from django.conf import settings
+from django.db import connection
+
+from backups import clock
+from backups.audit import act
+from backups.runs import Kind, RunError, Turn, advance, long
+from backups.runs.models import Run, RunState
+from backups.runs.progress import measure
+from backups.runs.services import request_cancel
+from backups.templatetags.formats import count_of, size
+
+from . import cybersift_restore as reader
+from . import services
+from .models import THERE, Archive, ArchiveLocation, ArchiveProfile
+
+OPTIONS = ("path", "profile", "to", "only", "identity", "dry_run", "reason")
+OK, FAILED, USAGE, WARNINGS = 0, 1, 2, 7
+LOOK_EVERY = 0.2
+
+
+class Ended(Exception):
+    """Not done; the message is for whoever called, ``code`` the exit status."""
+
+    def __init__(self, message: str, code: int = FAILED):
+        super().__init__(message)
+        self.code = code
+
+
+class Terminal:
+    """Words for people: results to one stream, everything else to the other; a progress bar on a terminal."""
+
+    def __init__(self, out: TextIO, err: TextIO):
+        self.out, self.err, self.bar = out, err, False
+
+    def result(self, text: str, **_) -> None:
+        self._clear()
+        print(text, file=self.out, flush=True)
+
+    def say(self, text: str, **_) -> None:
+        self._clear()
+        print(text, file=self.err, flush=True)
+
+    def failed(self, text: str, code: int) -> None:
+        self.say(text)
+
+    def progress(self, what: str, percent: int, words: str) -> None:
+        if self.err.isatty():
+            bar = ("█" * (percent * 30 // 100)).ljust(30, "░")
+            print(f"\r\033[K{bar} {percent:3d}% {words}", end="", file=self.err, flush=True)
+            self.bar = True
+
+    def _clear(self) -> None:
+        if self.bar:
+            print("\r\033[K", end="", file=self.err)
+            self.bar = False
+
+
+class Lines:
+    """One JSON object a line, for programs: ``{"event": "result", …}``."""
+
+    def __init__(self, out: TextIO):
+        self.out, self.told = out, 0.0
+
+    def result(self, text: str, **facts) -> None:
+        self._write("result", text=text, **facts)
+
+    def say(self, text: str, **facts) -> None:
+        self._write("message", text=text, **facts)
+
+    def failed(self, text: str, code: int) -> None:
+        self._write("failed", text=text, code=code)
+
+    def progress(self, what: str, percent: int, words: str) -> None:
+        if time.monotonic() - self.told >= 1:
+            self.told = time.monotonic()
+            self._write("progress", what=what, percent=percent)
+
+    def _write(self, event: str, **facts) -> None:
+        print(json.dumps({"event": event} | facts), file=self.out, flush=True)
+
+
+Console = Terminal | Lines
+
+
+def backup(console: Console, kinds: dict[str, Kind], *, path: Path, profile: str | None, reason: str, **_) -> int:
+    """Make an archive of a profile at ``path``."""
+    try:
+        run = services.queue_archive_at(actor=None, profile=_profile(profile), path=_absolute(path), reason=reason)
+    except services.ArchiveRefused as error:
+        raise Ended(str(error), USAGE) from error
+    console.say(f"Run {run.pk}: {run.subject}", run=run.pk)
+    run = follow(console, run, kinds)
+    archive = run.archive_run.archive
+    facts = {"run": run.pk, "state": run.state, "archive": str(archive.path), "bytes": archive.size}
+    if run.state not in (RunState.SUCCEEDED, RunState.PARTIAL):
+        code = 130 if run.state == RunState.CANCELLED else FAILED
+        raise Ended(run.error or f"The run ended: {run.get_state_display()}.", code)
+    words = f"{archive.path}: {count_of(archive.files or 0, 'file')}, {size(archive.size)}, {archive.state}"
+    console.result(f"{words}. {run.error}".strip(), files=archive.files, verdict=archive.state, **facts)
+    return OK if run.state == RunState.SUCCEEDED else WARNINGS
+
+
+def list_entries(console: Console, kinds, *, path: Path, only: list[str], identity: Path | None, **_) -> int:
+    """Name what is in an archive."""
+    matches = reader.matcher(only)
+    with _opened(path, identity) as found:
+        for entry in reader.entries_of(found):
+            if matches(entry.shown):
+                console.result(reader.printable(entry.shown), **entry.as_json())
+        if not found.has_checksums:
+            console.say("This tar is not of the console: it is without checksums.")
+    return OK
+
+
+def verify(console: Console, kinds: dict[str, Kind], *, path: Path, identity: Path | None, reason: str, **_) -> int:
+    """Read all of an archive. One that the console knows gets a run, whose result its page shows."""
+    if (archive := _known(path)) and not identity:
+        try:
+            run = services.queue_verify(archive, actor=None, reason=reason)
+        except services.ArchiveRefused as error:
+            raise Ended(str(error), 3) from error
+        run = follow(console, run, kinds)
+        if run.state != RunState.SUCCEEDED:
+            raise Ended(run.error or f"The run ended: {run.get_state_display()}.", FAILED)
+        archive.refresh_from_db()
+        console.result(f"{archive.path}: {archive.state}", run=run.pk, verdict=archive.state)
+        return OK
+    with _opened(path, identity) as found:
+        verified = reader.verify(found, settings.ARCHIVE_JOBS, Reading(console, found, str(path)))
+    for name, why in verified.damaged:
+        console.say(f"damaged: {reader.printable(name)}: {why}", path=name, why=why)
+    if verified.damaged:
+        raise Ended(f"{count_of(len(verified.damaged), 'entry is', 'entries are')} damaged.")
+    console.result(
+        f"{path}: {count_of(verified.members, 'entry', 'entries')}, {size(verified.bytes)}, good",
+        entries=verified.members,
+        bytes=verified.bytes,
+    )
+    return OK
+
+
+def restore(
+    console: Console,
+    kinds,
+    *,
+    path: Path,
+    to: Path | None,
+    only: list[str],
+    identity: Path | None,
+    dry_run: bool,
+    reason: str,
+    **_,
+) -> int:
+    """Extract into an empty or missing directory, with an entry before and after. Over anything else a second person
+    is needed."""
+    if to is None:
+        raise Ended("Say where to: --to DIRECTORY.", USAGE)
+    to = _absolute(to)
+    target = ("directory", str(to)[-64:], str(to))
+    with _opened(path, identity) as found:
+        options = reader.Options(only=tuple(only), dry_run=dry_run, owner=os.geteuid() == 0)
+        if not dry_run:
+            with act(None, reason=reason) as a:
+                a.record("files.restore_started", target, change={"archive": str(_absolute(path)), "only": only})
+        try:
+            done = reader.extract(found, str(to), options, Reading(console, found, str(path)))
+        except reader.ArchiveError as error:
+            if not dry_run:
+                with act(None, reason=reason) as a:
+                    a.record("files.restore_failed", target, outcome="failure", change={"error": str(error)})
+            if isinstance(error, reader.TargetNotEmpty):
+                raise Ended(f"The target is not empty: {to}. Nothing was changed.", error.code) from error
+            raise
+        if not dry_run:
+            with act(None, reason=reason) as a:
+                a.record("files.restored", target, change={"entries": done.entries, "bytes": done.bytes})
+    what = "would be restored" if dry_run else "restored"
+    words = f"{count_of(done.entries, 'entry', 'entries')}, {size(done.bytes)}, {what} to {to}"
+    console.result(words, entries=done.entries, bytes=done.bytes, to=str(to), dry_run=dry_run)
+    return OK
+
+
+OPERATIONS = {"backup": backup, "restore": restore, "list": list_entries, "verify": verify}
+
+
+def follow(console: Console, run: Run, kinds: dict[str, Kind]) -> Run:
+    """Do the turns of a run until it is over, and tell how far it is. Ctrl-C asks it to cancel; a second one ends the
+    command, and the run goes on where a worker is at work."""
+    with Follower(console, run) as follower:
+        while not run.is_over:
+            advance(run.pk, kinds, lambda run_id, fence: follower.do(run_id, fence, kinds))
+            run.refresh_from_db()
+            if not run.is_over:
+                time.sleep(LOOK_EVERY)
+    return run
+
+
+class Follower(threading.Thread):
+    """Beside the work: tells how far it is, and passes Ctrl-C on."""
+
+    def __init__(self, console: Console, run: Run):
+        super().__init__(name="follower", daemon=True)
+        self.console, self.run_row = console, run
+        self.turn: Turn | None = None
+        self.over, self.interrupted = threading.Event(), False
+
+    def __enter__(self) -> "Follower":
+        self.before = signal.signal(signal.SIGINT, self._interrupt)
+        self.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        signal.signal(signal.SIGINT, self.before)
+        self.over.set()
+        self.join()
+
+    def do(self, run_id: int, fence: int, kinds: dict[str, Kind]) -> bool:
+        """The long step of a run, in this process."""
+        long.run_step(run_id, fence, kinds, lost=_lost, began=self._began)
+        return True
+
+    def run(self) -> None:
+        try:
+            while not self.over.wait(LOOK_EVERY):
+                if self.interrupted:
+                    self._cancel()
+                if self.turn and (measured := measure(self.turn.progress or {})):
+                    self.console.progress(self.run_row.subject, measured.percent, measured.bytes_words)
+        finally:
+            connection.close()
+
+    def _began(self, turn: Turn) -> None:
+        self.turn = turn
+
+    def _interrupt(self, *_) -> None:
+        signal.signal(signal.SIGINT, self.before)
+        self.interrupted = True
+
+    def _cancel(self) -> None:
+        self.interrupted = False
+        self.console.say("Cancelling; what was written is removed. Once more to leave at once.")
+        with suppress(RunError):
+            request_cancel(self.run_row, actor=None)
+        if self.turn:
+            self.turn.run.cancel_requested_at = clock.now()  # sooner than with the next heartbeat
+
+
+class Reading:
+    """Tells how far a reading is; of a foreign tar nobody knows how much there is."""
+
+    def __init__(self, console: Console, found: "reader.Archive | reader.Foreign", what: str):
+        self.console, self.what, self.done, self.told = console, what, 0, 0.0
+        self.total = found.manifest.head["counts"]["bytes"] if found.has_checksums else 0
+
+    def __call__(self, count: int) -> None:
+        self.done += count
+        if self.total and time.monotonic() - self.told >= LOOK_EVERY:
+            self.told = time.monotonic()
+            words = f"{size(self.done)} of about {size(self.total)}"
+            self.console.progress(self.what, min(99, self.done * 100 // self.total), words)
+
+
+def _lost() -> None:
+    """Another process has the run, or the database is away: what this one does is void."""
+    sys.stderr.write("The lease of the run was lost; ending. Its page says how it goes on.\n")
+    os._exit(FAILED)
+
+
+@contextmanager
+def _opened(path: Path, identity: Path | None) -> Iterator["reader.Archive | reader.Foreign"]:
+    try:
+        with reader.open_archive(str(path), str(identity) if identity else None) as found:
+            yield found
+    except reader.ArchiveError as error:
+        raise Ended(str(error), error.code) from error
+
+
+def _known(path: Path) -> Archive | None:
+    """The row of this file, where the console has one."""
+    absolute = _absolute(path)
+    location = ArchiveLocation.objects.filter(host=settings.WORKER_HOST, path=str(absolute.parent)).first()
+    rows = Archive.objects.filter(name=absolute.name, state__in=THERE)
+    if location:
+        return rows.filter(location=location).first()
+    return rows.filter(location=None, outside=str(absolute.parent), host=settings.WORKER_HOST).first()
+
+
+def _profile(name: str | None) -> ArchiveProfile:
+    profiles = ArchiveProfile.objects.select_related("location")
+    if name:
+        found = profiles.filter(name=name).first()
+        if found is None:
+            raise Ended(f"There is no profile {name}. {_names(profiles)}", USAGE)
+        return found
+    here = list(profiles.filter(location__host=settings.WORKER_HOST)[:2])
+    if len(here) != 1:
+        raise Ended(f"Say which profile: --profile NAME. {_names(profiles)}", USAGE)
+    return here[0]
+
+
+def _names(profiles) -> str:
+    names = ", ".join(profiles.values_list("name", flat=True))
+    return f"There are: {names}." if names else "There is none yet; add one in the console."
+
+
+def _absolute(path: Path) -> Path:
+    """Without links in the directory: that is how locations are known."""
+    return path.parent.resolve() / path.name
