@@ -47,11 +47,16 @@ class PatternsField(forms.CharField):
         parts = text.split("\n") if "\n" in text else BLANKS.split(text)
         return [part for part in parts if part.strip()]
 
+    def has_changed(self, initial, data) -> bool:
+        return self.to_python(initial) != self.to_python(data)
+
 
 class SourceForm(forms.Form):
     """One folder."""
 
-    path = forms.CharField(label="Folder", max_length=1000, required=False, strip=False)
+    path = forms.CharField(
+        label="Folder", max_length=1000, error_messages={"required": "Write the folder from the root on."}
+    )
     name = forms.CharField(label="Name in the archive", max_length=60, required=False)
     include = PatternsField(label="Include")
     exclude = PatternsField(label="Exclude")
@@ -60,7 +65,8 @@ class SourceForm(forms.Form):
     )
 
     def __init__(self, *args, number: int = 0, **kwargs) -> None:
-        super().__init__(*args, prefix=f"source-{number}", use_required_attribute=False, **kwargs)
+        options = {"prefix": f"source-{number}", "use_required_attribute": False, "empty_permitted": True}
+        super().__init__(*args, **options, **kwargs)
         self.number = number
         for name in ("path", "name"):
             self.fields[name].widget.attrs |= {"class": "mono", "spellcheck": "false", "autocomplete": "off"}
