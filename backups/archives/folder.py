@@ -61,8 +61,8 @@ def look(directory: Path, program: bytes, *, keys_dir: Path, expected: bool) -> 
         seen = _list(directory)
         if expected and not seen.files and not os.path.lexists(directory / PROGRAM):
             raise Unusable(
-                f"Nothing of what was in {directory} is there. Is the share mounted? If it was emptied on purpose, say "
-                f"so on that host: touch {directory / PROGRAM}",
+                f"Nothing of what was in {directory} is there. Is the share mounted? If it was emptied on purpose, "
+                f"say so on that host: touch {directory / PROGRAM}",
                 gone=True,
             )
     except OSError as error:

@@ -112,7 +112,7 @@ def _refuse_move(location: ArchiveLocation, values: dict) -> None:
 
 
 def _refuse_unknown_host(host: str) -> None:
-    if not WorkerHost.objects.filter(name=host).exists():
+    if host != settings.WORKER_HOST and not WorkerHost.objects.filter(name=host).exists():
         raise ArchiveRefused(
             f"No worker has ever run on {host}. Start one there (manage.py worker), then try again.", "host"
         )

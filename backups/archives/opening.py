@@ -82,9 +82,9 @@ def _facts(archive: Archive) -> dict:
         if not found.has_checksums:
             if codec["codec"] != Codec.ZSTD:  # that one may need another program, and an unknown amount of memory
                 next(found.walk(), None)
-            return codec | reading.facts_of(found).columns
+            return codec | reading.facts_of(archive.path, found).columns
         try:
-            columns = reading.facts_of(found).columns
+            columns = reading.facts_of(archive.path, found).columns
             return codec | _that_fit(columns) | {"finished_at": columns["made_at"].astimezone(UTC)}
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError, ValidationError) as error:
             raise reader.Damaged("what its manifest says of it cannot be believed") from error
@@ -92,10 +92,11 @@ def _facts(archive: Archive) -> dict:
 
 def _that_fit(columns: dict) -> dict:
     """The same, as a database keeps them. Raises ValidationError and ValueError."""
-    if ODD.search(json.dumps(columns["redis"], allow_nan=False)) or columns["made_at"].tzinfo is None:
+    plain = json.dumps([columns["redis"], columns["sources"]], allow_nan=False)
+    if ODD.search(plain) or columns["made_at"].tzinfo is None:
         raise ValueError("odd characters in it, or a time without a zone")
     whole = columns | {name: storable(columns[name]) for name in ("host", "backup_id")}
     whole["made_at"] = columns["made_at"].astimezone(UTC)  # near the ends of time some zones lie beyond them
-    judged = whole.keys() - {"redis"}
+    judged = whole.keys() - {"redis", "sources"}
     Archive(**whole).clean_fields(exclude={each.name for each in Archive._meta.fields} - judged)
     return whole

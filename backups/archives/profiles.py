@@ -44,7 +44,7 @@ def save_profile(
     """Add or change a profile, with the servers and recipients that it has from now on. ``seen`` is the digest that
     the person's form was made from. Raises Denied, SourcesRefused, and ArchiveRefused when somebody changed it since,
     when the name is taken, or when a server is on another host."""
-    if not may(actor, "profile.manage"):
+    if actor is not None and not may(actor, "profile.manage"):
         raise Denied("profile.manage")
     _refuse_bad(actor, profile, redis)
     stored = ArchiveProfile.objects.get(pk=profile.pk) if profile.pk else None

@@ -94,6 +94,7 @@ def _sources(found: "reader.Archive") -> list[dict]:
     for extent in found.extents[1:]:
         top, name, *_ = f"{extent.members[0].path}/".split("/")
         if top == "files":
+            name = reader.printable(name)
             source = sources.setdefault(name, {"name": name, "files": 0, "bytes": 0, "packed": 0})
             source["packed"] += extent.end - extent.start
             source["files"] += sum(member.type == "f" for member in extent.members)
@@ -121,7 +122,9 @@ def take_out(
     returns."""
     members = {member.path: member for member in found.manifest.members}
     wanted = members[path].target or path
-    extent = next(each for each in found.extents if any(member.path == wanted for member in each.members))
+    extents = (each for each in found.extents if any(member.path == wanted for member in each.members))
+    if (extent := next(extents, None)) is None:
+        raise reader.Damaged(f"{reader.printable(path)} is not where the manifest says")
     with closing(found.read([extent], 1)) as parts:
         for each, stream in parts:
             reader.read_extent(

@@ -1,6 +1,7 @@
 """A console with something on every page: made by its own processes, read from its own database."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
+from deploy.sandbox import tree
 from tests.browser.console import ROOT, Console
 from tests.fakes.elasticsearch import FakeElasticsearch
 
@@ -16,7 +18,12 @@ STAGE = """
 import json, sys, time
 from datetime import timedelta
 from django.db.models import F
+from django.conf import settings
 from backups.access.models import User
+from backups.archives import profiles as archive_profiles
+from backups.archives.locations import save_location
+from backups.archives.models import Archive, ArchiveLocation, ArchiveProfile
+from backups.archives.services import queue_archive, queue_take_out, queue_verify
 from backups.clusters.models import Cluster
 from backups.clusters.services import save_cluster
 from backups.repositories.models import Repository
@@ -87,6 +94,30 @@ Cluster.objects.filter(name="ot-sensors").update(collect_at=None)
 until(lambda: Cluster.objects.get(name="ot-sensors").failing_since)
 show()
 """
+ARCHIVES = """
+location = save_location(name="Archives", host=settings.WORKER_HOST, path=given["archives"], actor=admin)
+until(lambda: ArchiveLocation.objects.get(pk=location.pk).state == "good")
+def archive_profile(name, *folders):
+    rest = {"include": [], "exclude": ["cache/"]}
+    sources = [{"name": folder, "path": given["tree"] + "/" + folder} | rest for folder in folders]
+    wanted = ArchiveProfile(name=name, location=location, sources=sources)
+    return archive_profiles.save_profile(actor=admin, profile=wanted)
+files = archive_profile("Files, soc-node-01", "models", "params", "nifi")
+none = archive_profile("Feeds", "feeds")
+made = done(queue_archive(actor=operator, profile=files, reason="Before the upgrade of the sensors"))
+assert made.state == "succeeded", made.error
+archive = made.archive_run.archive
+before = done(queue_archive(actor=operator, profile=files, name="pre-upgrade-files")).archive_run.archive
+with open(before.path, "r+b") as file:
+    file.seek(before.path.stat().st_size // 2)
+    byte = file.read(1)
+    file.seek(-1, 1)
+    file.write(bytes([byte[0] ^ 1]))
+assert done(queue_verify(before, actor=operator)).state == "failed"
+failed = done(queue_archive(actor=operator, profile=none))
+show(archive=archive.pk, archive_run=made.pk, archive_damaged=before.pk, archive_failed=failed.archive_run.archive.pk,
+    location=location.pk, archive_profile=files.pk, archive_profile_empty=none.pk)
+"""
 # A run of today is made one of some hours ago, its four steps taking as long as they would with so much data.
 BACK = """
 back = timedelta(hours=given["hours"])
@@ -124,7 +155,7 @@ def make(console: Console, fake: FakeElasticsearch, *, days: int = 0) -> dict[st
         keys |= {"run": good["run"], "snapshot": good["snapshot"]} | play(FAILED)
         fake.add_snapshot("nightly", "soc-2025-archive", (f"events-{day(7)}",))
         fake.damaged.add("soc-2025-archive")
-        keys |= play(DAMAGED)
+        keys |= play(DAMAGED) | play(ARCHIVES, **folders(console))
         fake.snapshots_are(started=time.time(), ended=0.0, held=True, copied=11)
         return keys | play(RUNNING, name=f"soc-{day(0)}-noon")
 
@@ -136,6 +167,15 @@ def snapshot(play, fake: FakeElasticsearch, name: str, *, hours: int, took: int 
     made = play(OF_THE_PROFILE, name=name, reason=reason)
     play(BACK, run=made["run"], hours=hours, took=took)
     return made
+
+
+def folders(console: Console) -> dict[str, str]:
+    """What CyberSift learns, with a pipe among it, and a place for archives."""
+    learned = tree.grow(console.home / "learned", lambda line: None)
+    os.mkfifo(learned / "nifi/status.fifo")
+    archives = console.home / "archives"
+    archives.mkdir()
+    return {"tree": str(learned), "archives": str(archives)}
 
 
 def furnish(fake: FakeElasticsearch) -> None:

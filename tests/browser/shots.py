@@ -53,7 +53,7 @@ def everywhere(browser, console: Console, pages: dict, scene: dict) -> None:
 def shoot(page, name: str, theme: str, width: str) -> None:
     page.wait_for_load_state("load")
     page.evaluate("document.fonts.ready")
-    expect(page.locator("#preview .spin, #check .spin")).to_have_count(0, timeout=30_000)
+    expect(page.locator("#preview .spin, #check .spin, [hx-get*='/checks/'] .spin")).to_have_count(0, timeout=30_000)
     page.screenshot(path=SHOTS / f"{name}-{theme}-{width}.png", full_page=True)
     if name in IN_DOCUMENTS and (theme, width) == ("light", "1440"):
         page.screenshot(path=SCREENS / f"{name}.png")
