@@ -16,7 +16,7 @@ from backups.runs.models import Level
 from backups.templatetags.formats import count_of, size
 
 from . import cybersift_restore as reader
-from . import indexes, reading
+from . import flows, indexes, reading
 from .format.age.keys import parse_recipient
 from .format.errors import ArchiveError, Cancelled, NoSpace, TargetExists, UnreadableFile, WriteFailed
 from .format.partials import remove_partials
@@ -45,11 +45,13 @@ class NotMade(Exception):
 @dataclass
 class Made:
     """``columns`` are those of Archive, ``read`` those of ArchiveRun; ``lines`` go into the log. ``unreadable``
-    counts what was asked for and may not be read."""
+    counts what was asked for and may not be read, ``bad_flows`` are sentences on flows that NiFi could not load.
+    """
 
     columns: dict
     read: dict
     unreadable: int = 0
+    bad_flows: list[str] = field(default_factory=list)
     lines: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -86,13 +88,14 @@ def make(turn: Turn, archive: Archive) -> Made:
         with reading.opened(archive) as found:
             facts = reading.facts_of(archive.path, found)
             indexes.keep(archive, found)
+            judged = flows.judge(archive, found)
     except reader.ArchiveError as error:
         raise NotMade(
             f"There is a file {archive.path} that cannot be read. It is left as it is.", str(error)
         ) from error
     if facts.columns["backup_id"] != str(archive.made_by.backup_id):
         raise NotMade(f"There is a file {archive.path} that this run did not make. It is left as it is.")
-    return _made(archive, facts, notes, time.monotonic() - began)
+    return _made(facts, judged, notes, time.monotonic() - began)
 
 
 def _write(turn: Turn, archive: Archive) -> list[str]:
@@ -166,13 +169,15 @@ def _fill(writer: ArchiveWriter, archive: Archive) -> list[str]:
     return notes
 
 
-def _made(archive: Archive, facts: "reading.Facts", notes: list[str], seconds: float) -> Made:
+def _made(facts: "reading.Facts", judged: list[flows.Flow], notes: list[str], seconds: float) -> Made:
     columns = facts.columns
     errors = [error | {"path": reader.printable(error["path"])} for error in facts.errors]
     read = {name: columns[name] for name in ("files", "bytes", "changed", "skipped")}
     read |= {"errors": errors[: ArchiveRun.MOST_ERRORS], "seconds": round(seconds, 1)}
     made = Made(columns, read, unreadable=sum(_is_unreadable(error) for error in errors))
-    made.lines = [(Level.WARNING, note) for note in notes]
+    made.lines = [(flow.level, flow.sentence) for flow in judged]
+    made.bad_flows = [flow.sentence for flow in judged if flow.bad]
+    made.lines += [(Level.WARNING, note) for note in notes]
     made.lines += [(Level.WARNING, f"Not in the archive: {each['path']} ({each['why']})") for each in errors[:LOGGED]]
     if len(errors) > LOGGED:
         made.lines.append((Level.WARNING, f"And {count_of(len(errors) - LOGGED, 'more entry', 'more entries')}."))

@@ -44,7 +44,7 @@ def pack(turn: Turn):
     for level, line in made.lines:
         turn.log(line, level)
     turn.write(lambda a: services.record_made(a, archive, made.columns, made.read))
-    turn.remember(unreadable=made.unreadable, packed_size=made.columns["size"])
+    turn.remember(unreadable=made.unreadable, bad_flows=made.bad_flows, packed_size=made.columns["size"])
     note = f"{count_of(made.read['files'], 'file')}, {size(made.columns['size'])}"
     if archive.made_by.read_back == ReadBack.NEVER:
         return _made_only(turn, note)
@@ -91,15 +91,25 @@ def _judge(turn: Turn, archive: Archive, checked: "reading.Checked", *, making: 
     turn.write(lambda a: services.record_verified(a, archive, turn.run, columns, checked.message))
     if not checked.good:
         return Done(RunState.FAILED, effect, checked.sentence, checked.message, "\n".join(checked.problems))
-    if making and (unreadable := turn.memory.get("unreadable")):
-        why = f"{count_of(unreadable, 'file')} could not be read and {'is' if unreadable == 1 else 'are'} not in it."
-        return Done(RunState.PARTIAL, effect, checked.sentence, f"{why} The rest is there and was read back.")
+    if making and (lacking := _lacking(turn)):
+        return Done(RunState.PARTIAL, effect, checked.sentence, f"{lacking} The rest is there and was read back.")
     return Done(RunState.SUCCEEDED, effect, checked.sentence)
+
+
+def _lacking(turn: Turn) -> str:
+    """What was asked for, and is not in it as it should be."""
+    unreadable, said = turn.memory.get("unreadable", 0), list(turn.memory.get("bad_flows", ()))
+    if unreadable:
+        isnt = "is" if unreadable == 1 else "are"
+        said.insert(0, f"{count_of(unreadable, 'file')} could not be read and {isnt} not in it.")
+    return " ".join(said)
 
 
 def _made_only(turn: Turn, note: str):
     text = "The profile does not ask for it to be read back: it is finished, not verified."
     turn.log(text, Level.WARNING)
+    if lacking := _lacking(turn):
+        return Done(RunState.PARTIAL, Effect.APPLIED, f"{note}. {text}", lacking)
     return Done(RunState.SUCCEEDED, Effect.APPLIED, f"{note}. {text}")
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from backups.archives.models import Archive, ArchiveState
 from backups.archives.services import ArchiveRefused, queue_archive
+from backups.runs import request_cancel
 from backups.runs.models import Effect, RunState
 from tests.turns import work
 
@@ -34,3 +35,104 @@ def test_a_name_that_is_taken_is_refused_and_a_free_one_said(profile, cast):
 
     with pytest.raises(ArchiveRefused, match="Free is: before-upgrade-2"):
         queue_archive(actor=cast["operator"], profile=profile, name="before-upgrade")
+
+
+@pytest.fixture
+def nifi(profile, tree):
+    profile.sources = [{"name": "nifi", "path": str(tree / "nifi"), "include": [], "exclude": []}]
+    profile.save()
+    return tree / "nifi/flow.json.gz"
+
+
+def said(run) -> str:
+    return "\n".join(run.log.values_list("text", flat=True))
+
+
+def test_a_whole_flow_of_nifi_is_said_to_be_one(nifi, profile, cast):
+    run = work(queue_archive(actor=cast["operator"], profile=profile))
+
+    assert run.state == RunState.SUCCEEDED
+    assert "files/nifi/flow.json.gz: a whole flow, and the same before and after" in said(run)
+
+
+def test_a_flow_that_nifi_could_not_load_is_said_and_the_rest_kept(nifi, profile, cast):
+    nifi.write_bytes(nifi.read_bytes()[:-5])
+
+    run = work(queue_archive(actor=cast["operator"], profile=profile))
+
+    assert run.state == RunState.PARTIAL
+    assert "NiFi could not load it" in run.error
+    assert Archive.objects.get().state == ArchiveState.VERIFIED
+
+
+def test_what_cannot_be_packed_leaves_nothing(profile, cast, tree, location):
+    tree.rename(tree.with_name("gone"))
+
+    run = work(queue_archive(actor=cast["operator"], profile=profile))
+
+    assert (run.state, run.effect) == (RunState.FAILED, Effect.NONE)
+    assert "does not exist" in run.error
+    assert Archive.objects.get().state == ArchiveState.FAILED
+    assert list(location.directory.iterdir()) == []
+
+
+def test_a_source_of_which_nothing_matches_is_no_backup(profile, cast, location):
+    profile.sources[0]["include"] = ["*.none"]
+    profile.save()
+
+    run = work(queue_archive(actor=cast["operator"], profile=profile))
+
+    assert run.state == RunState.FAILED
+    assert "Nothing in" in run.error
+
+
+def test_a_file_that_is_there_already_is_left_alone(profile, cast, location):
+    (location.directory / "mine.tar.gz").write_bytes(b"precious")
+
+    run = work(queue_archive(actor=cast["operator"], profile=profile, name="mine"))
+
+    assert run.state == RunState.FAILED
+    assert (location.directory / "mine.tar.gz").read_bytes() == b"precious"
+    assert [path.name for path in location.directory.iterdir()] == ["mine.tar.gz"]
+
+
+def test_a_location_that_does_not_work_is_not_written_to(profile, cast, location):
+    location.state, location.message = "bad", "Is the share mounted?"
+    location.save()
+
+    run = work(queue_archive(actor=cast["operator"], profile=profile))
+
+    assert "Is the share mounted?" in run.error
+    assert list(location.directory.iterdir()) == []
+
+
+def test_without_reading_back_it_is_finished_not_verified(profile, cast):
+    profile.read_back = "never"
+    profile.save()
+
+    run = work(queue_archive(actor=cast["operator"], profile=profile))
+
+    assert run.state == RunState.SUCCEEDED
+    archive = Archive.objects.get()
+    assert (archive.state, archive.checksums_at, archive.structure_good) == (ArchiveState.FINISHED, None, None)
+
+
+def test_a_cancel_leaves_nothing(profile, cast, location):
+    run = queue_archive(actor=cast["operator"], profile=profile)
+    request_cancel(run, actor=cast["operator"])
+
+    run = work(run)
+
+    assert run.state == RunState.CANCELLED
+    assert Archive.objects.get().state == ArchiveState.CANCELLED
+    assert list(location.directory.iterdir()) == []
+
+
+def test_the_name_is_free_again_after_a_failure(profile, cast, tree):
+    tree.rename(tree.with_name("gone"))
+    work(queue_archive(actor=cast["operator"], profile=profile, name="nightly"))
+    tree.with_name("gone").rename(tree)
+
+    run = work(queue_archive(actor=cast["operator"], profile=profile, name="nightly"))
+
+    assert run.state == RunState.SUCCEEDED
