@@ -18,6 +18,7 @@ BY_FIXTURE = {
     "mortal_elasticsearch": "elasticsearch",
     "postgres": "postgres",
     "redis_server": "redis",
+    "sandbox_redis": "redis",
 }
 BY_FOLDER = {"faults": "faults", "browser": "browser", "real": "elasticsearch"}
 IN_SHORT = ("elasticsearch-7.2.0", "elasticsearch-9.2.0", "opensearch-3.3.0")

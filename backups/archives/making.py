@@ -78,12 +78,12 @@ def servers_of(archive: Archive) -> list[RedisServer]:
 
 def make(turn: Turn, archive: Archive) -> Made:
     """Write it, or adopt what an attempt of this run that was killed has finished. Raises NotMade."""
-    began, notes = time.monotonic(), []
+    began, copies = time.monotonic(), []
     if turn.run.fence > 1 and os.path.lexists(archive.path):
         turn.log("There is a file of this name: an earlier attempt may have finished it.")
     else:
         remove_partials(archive.path.parent)
-        notes = _write(turn, archive)
+        copies = _write(turn, archive)
     try:
         with reading.opened(archive) as found:
             facts = reading.facts_of(archive.path, found)
@@ -95,11 +95,11 @@ def make(turn: Turn, archive: Archive) -> Made:
         ) from error
     if facts.columns["backup_id"] != str(archive.made_by.backup_id):
         raise NotMade(f"There is a file {archive.path} that this run did not make. It is left as it is.")
-    return _made(facts, judged, notes, time.monotonic() - began)
+    return _made(facts, judged, copies, time.monotonic() - began)
 
 
-def _write(turn: Turn, archive: Archive) -> list[str]:
-    """The file, under its name and on the disk. Returns what should be said of it."""
+def _write(turn: Turn, archive: Archive) -> list[Copy]:
+    """The file, under its name and on the disk. Returns the Redis data in it."""
     made_by = archive.made_by
     try:
         with ArchiveWriter(
@@ -113,7 +113,7 @@ def _write(turn: Turn, archive: Archive) -> list[str]:
             keep_free=kept_free(archive.path.parent),
             **_sealing(archive),
         ) as writer:
-            notes = _fill(writer, archive)
+            copies = _fill(writer, archive)
             writer.finish()
     except Cancelled as error:
         raise NotMade("Cancelled.", cancelled=True) from error
@@ -134,7 +134,7 @@ def _write(turn: Turn, archive: Archive) -> list[str]:
         ) from error
     except RedisError as error:
         raise NotMade(f"The data of Redis could not be read. {error.message}", error.detail) from error
-    return notes
+    return copies
 
 
 def _sealing(archive: Archive) -> dict:
@@ -152,8 +152,8 @@ def _about(archive: Archive) -> About:
     return About(settings.VERSION, [*folders, *servers], host=archive.host, backup_id=str(made_by.backup_id))
 
 
-def _fill(writer: ArchiveWriter, archive: Archive) -> list[str]:
-    notes = []
+def _fill(writer: ArchiveWriter, archive: Archive) -> list[Copy]:
+    copies = []
     for source in sources_of(archive):
         writer.add_tree(
             source.name,
@@ -165,19 +165,21 @@ def _fill(writer: ArchiveWriter, archive: Archive) -> list[str]:
     for server in servers_of(archive):
         copy = Copy(server, access_of(server))
         writer.add_redis(server.name, copy.pieces(), copy.describe)
-        notes += [f"{server}: {note}" for note in copy.notes]
-    return notes
+        copies.append(copy)
+    return copies
 
 
-def _made(facts: "reading.Facts", judged: list[flows.Flow], notes: list[str], seconds: float) -> Made:
+def _made(facts: "reading.Facts", judged: list[flows.Flow], copies: list[Copy], seconds: float) -> Made:
     columns = facts.columns
+    types = {copy.server.name: copy.types for copy in copies}
+    columns["redis"] = [each | {"types": types.get(each["name"], {})} for each in columns["redis"]]
     errors = [error | {"path": reader.printable(error["path"])} for error in facts.errors]
     read = {name: columns[name] for name in ("files", "bytes", "changed", "skipped")}
     read |= {"errors": errors[: ArchiveRun.MOST_ERRORS], "seconds": round(seconds, 1)}
     made = Made(columns, read, unreadable=sum(_is_unreadable(error) for error in errors))
     made.lines = [(flow.level, flow.sentence) for flow in judged]
     made.bad_flows = [flow.sentence for flow in judged if flow.bad]
-    made.lines += [(Level.WARNING, note) for note in notes]
+    made.lines += [(Level.WARNING, f"{copy.server}: {note}") for copy in copies for note in copy.notes]
     made.lines += [(Level.WARNING, f"Not in the archive: {each['path']} ({each['why']})") for each in errors[:LOGGED]]
     if len(errors) > LOGGED:
         made.lines.append((Level.WARNING, f"And {count_of(len(errors) - LOGGED, 'more entry', 'more entries')}."))

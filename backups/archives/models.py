@@ -128,6 +128,11 @@ class RedisServer(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("archives:redis", args=[self.pk])
 
+    @property
+    def key_count(self) -> int | None:
+        """Keys in all databases when it was last tested; None where that is not known."""
+        return self.facts.get("keys")
+
     def context(self, username: str) -> str:
         """What a sealed password is bound to: a box copied to another row or user does not open."""
         return f"redis:{self.pk}:{username}"

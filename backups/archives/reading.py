@@ -1,7 +1,6 @@
 """Opens archives as the console does, and says what they are worth."""
 
 import hashlib
-import json
 import os
 import threading
 from collections.abc import Iterator
@@ -81,7 +80,7 @@ def facts_of(path: Path, found: "reader.Archive | reader.Foreign") -> Facts:
         "made_at": datetime.fromisoformat(head["created"]),
         "manifest_sha256": found.footer.sha256.hex(),
         "sources": _sources(found),
-        "redis": [_redis_facts(found, each) for each in manifest.redis],
+        "redis": [_redis_facts(each) for each in manifest.redis],
         "keys": sum(sum(each["keys"].values()) for each in manifest.redis),
     }
     columns |= {name: counts[name] for name in ("files", "bytes", "changed", "skipped")}
@@ -102,14 +101,9 @@ def _sources(found: "reader.Archive") -> list[dict]:
     return list(sources.values())
 
 
-def _redis_facts(found: "reader.Archive", entry: dict) -> dict:
+def _redis_facts(entry: dict) -> dict:
     names = ("name", "size", "keys", "expires", "rdb_version", "server", "mode", "consistent")
-    facts = {name: entry.get(name) for name in names}
-    kept = reader.Kept()
-    take_out(found, f"redis/{entry['name']}/meta.json", kept)
-    meta = json.loads(bytes(kept.data))
-    databases = meta.get("databases", {}) if isinstance(meta, dict) else {}
-    return facts | {"types": {number: each.get("types", {}) for number, each in databases.items()}}
+    return {name: entry.get(name) for name in names}
 
 
 def take_out(

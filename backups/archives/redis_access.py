@@ -4,24 +4,27 @@ import queue
 import threading
 from collections.abc import Iterator
 
+from django.conf import settings
+
 from backups.access.secrets import SealError, unseal
 from backups.clusters import authorities
+from backups.gateways.elasticsearch.addresses import BadAddress, check_peer, resolve_host
 from backups.gateways.redis.access import RedisAccess
 from backups.gateways.redis.errors import Forbidden, RedisError, Unsupported
 from backups.gateways.redis.rdb import survey_of
 from backups.gateways.redis.scan import Scan
+from backups.gateways.redis.sentinel import server_of
 from backups.gateways.redis.survey import Survey
 from backups.gateways.redis.sync import rdb_by_sync
 from backups.gateways.redis.values import KINDS
 
 from .format.writer import RedisFacts
 from .models import RedisMode, RedisServer
-
-PORT, SENTINEL_PORT = 6379, 26379
+from .redis_addresses import PORT, SENTINEL_PORT, place_of
 
 
 class NoAccess(RedisError):
-    """The password cannot be opened here."""
+    """The password cannot be opened here, or the console may not go to this address."""
 
 
 def access_of(server: RedisServer, *, new: bool = False) -> RedisAccess:
@@ -33,26 +36,31 @@ def access_of(server: RedisServer, *, new: bool = False) -> RedisAccess:
     except SealError as error:
         message = f"The password of Redis server {server} cannot be opened on this host. Enter it again."
         raise NoAccess(message, str(error)) from error
-    host, port, unix_socket = place_of(server.address)
-    return RedisAccess(
-        host=host,
-        port=port,
-        unix_socket=unix_socket,
-        username=username,
-        password=password,
-        tls=server.tls,
-        ca_pem=authorities.read(server.ca_file) if server.tls else "",
-    )
+    known = {"tls": server.tls, "ca_pem": authorities.read(server.ca_file) if server.tls else ""}
+    if server.sentinel_master:
+        sentinels = [_access(address, SENTINEL_PORT, known) for address in server.address.split()]
+        wanted = RedisAccess(username=username, password=password, **known)
+        return _allowed(server_of(sentinels, server.sentinel_master, wanted))
+    return _access(server.address, PORT, known | {"username": username, "password": password})
 
 
-def place_of(address: str, port: int = PORT) -> tuple[str, int, str]:
-    """Host, port and unix socket of one address; the socket is empty for host:port."""
-    if address.startswith("/"):
-        return "", 0, address
-    host, colon, number = address.rpartition(":")
-    if not colon or (":" in host and not host.startswith("[")):
-        host, number = address, str(port)
-    return host.strip("[]"), int(number), ""
+def _access(address: str, port: int, known: dict) -> RedisAccess:
+    host, number, unix_socket = place_of(address, port)
+    return _allowed(RedisAccess(host=host, port=number, unix_socket=unix_socket, **known))
+
+
+def _allowed(access: RedisAccess) -> RedisAccess:
+    """The same, if the console may connect to what the name stands for now. Raises NoAccess."""
+    if access.unix_socket:
+        return access
+    try:
+        for peer in resolve_host(access.host, access.port):
+            check_peer(peer, scheme="redis", allow_http=True, networks=settings.CLUSTER_NETWORKS)
+    except BadAddress as error:
+        raise NoAccess(error.message, error.detail) from error
+    except (OSError, UnicodeError) as error:
+        raise NoAccess(f"The name {access.host} is not known. Check how it is written.", str(error)) from error
+    return access
 
 
 class Copy:
@@ -87,11 +95,16 @@ class Copy:
         yield from scan.pieces()
         self.notes += scan.missed
 
+    @property
+    def types(self) -> dict[str, dict[str, int]]:
+        """Keys by type of each database, when all pieces have come."""
+        return {str(number): _types(content.types) for number, content in sorted(self._survey.databases.items())}
+
     def describe(self) -> RedisFacts:
         """What is known of it when all pieces have come. No secrets."""
         survey = self._survey
         databases = {
-            str(number): {"keys": content.keys, "expires": content.expires, "types": _types(content.types)}
+            str(number): {"keys": content.keys, "expires": content.expires, "types": self.types[str(number)]}
             for number, content in sorted(survey.databases.items())
         }
         meta = {

@@ -25,7 +25,10 @@ urlpatterns = [
     path("locations/<int:pk>/", location_views.location, name="location"),
     path("locations/<int:pk>/change/", location_views.change, name="location_change"),
     path("redis/", redis_views.servers, name="redis_servers"),
+    path("redis/add/", redis_views.add, name="redis_add"),
     path("redis/<int:pk>/", redis_views.server, name="redis"),
+    path("redis/<int:pk>/change/", redis_views.change, name="redis_change"),
+    path("redis/<int:pk>/test/", redis_views.test, name="redis_test"),
     path("recipients/", recipient_views.recipients, name="recipients"),
     path("recipients/<int:pk>/", recipient_views.recipient, name="recipient"),
 ]

@@ -4,7 +4,7 @@ A check never fails as a run: what it found, good or bad, is its result, and the
 """
 
 from backups.archives import checks as archives
-from backups.archives import contents
+from backups.archives import contents, redis_checks
 from backups.clusters import checks as clusters
 from backups.repositories import checks as repositories
 from backups.runs import Done, Turn
@@ -16,6 +16,7 @@ CHECKS = {
     "location": repositories.check_location,
     "contents": contents.check_contents,
     "patterns": snapshots.check_patterns,
+    "redis": redis_checks.check_redis,
     "sources": archives.check_sources,
 }
 

@@ -49,6 +49,18 @@ class Console:
         secrets = {"EVERYDAY_PASSWORD": password, "RESTRICTED_PASSWORD": other_password}
         self._run("manage.py", "add_cluster", "--name", NAME, *address, *users, more=secrets)
 
+    def connect_redis(self, redis) -> None:
+        """Make the Redis known as "sandbox", or say where it is now. ``redis`` has address, user and password."""
+        words = ["--name", NAME, "--address", redis.address, "--user", redis.user]
+        self._run("manage.py", "add_redis_server", *words, more={"REDIS_PASSWORD": redis.password})
+
+    def connect_archives(self, tree: Path, archives: Path, servers: list[str]) -> None:
+        """A profile of the folders of ``tree`` and these Redis servers; one that is there is left alone."""
+        folders = [f"--folder={folder.name}={folder}" for folder in sorted(tree.iterdir()) if folder.is_dir()]
+        redis = [f"--redis={name}" for name in servers]
+        where = ["--location", str(archives), "--exclude", "cache/"]
+        self._run("manage.py", "add_archive_profile", "--name", NAME, *where, *folders, *redis)
+
     def start(self, port: int) -> subprocess.Popen:
         """Web and worker under one supervisor."""
         with self.log.open("ab") as log:

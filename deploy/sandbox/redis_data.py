@@ -1,15 +1,41 @@
-"""Believable Redis data: every type, three databases, expiries. About 20,000 keys."""
+"""A Redis for `make run`, with believable data: every type, three databases, expiries. About 20,000 keys."""
 
 import random
+import secrets
 from collections.abc import Callable
+from pathlib import Path
 
 import redis
+
+from deploy.sandbox.packages import Say
+from deploy.sandbox.redis import Redis
 
 ACL = ("on", "~*", "&*", "+ping", "+info", "+select", "+replconf", "+psync", "+sync", "+scan", "+dump")
 ACL += ("+pttl", "+pexpiretime", "+dbsize", "+function|dump", "+function|list", "+auth")
 """What a user needs who copies all data, by SYNC or key by key, and may change nothing."""
 USER = "cybersift-backup"
 AT_ONCE = 1_000
+
+
+class Sandbox(Redis):
+    """Started, filled, and with a user for backups that may read everything and change nothing. Its data is made anew
+    at every start; the password of the user stays."""
+
+    user = USER
+
+    def __init__(self, folder: Path, say: Say) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = folder / "password"
+        if not kept.is_file():
+            kept.touch(0o600)
+            kept.write_text(secrets.token_urlsafe(18))
+        self.password = kept.read_text()
+        super().__init__(say, folder=folder)
+        self.address = f"127.0.0.1:{self.port}"
+        own = redis.Redis(port=self.port)
+        fill(own, say)
+        own.execute_command("ACL", "SETUSER", USER, "reset", *ACL, f">{self.password}")
+        own.close()
 
 
 def fill(server: redis.Redis, say: Callable[[str], None]) -> None:

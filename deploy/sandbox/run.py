@@ -1,4 +1,5 @@
-"""What `make run` executes: a real Elasticsearch with data, the console connected to it, and one way to stop both.
+"""What `make run` executes: a real Elasticsearch and a Redis with data, a tree of files, the console connected to all
+of them, and one way to stop everything.
 
 It stays in the foreground and every process hangs on it: whatever ends it, even SIGKILL, ends all of them.
 Everything is kept in var/, so that the next start takes seconds and goes on where this one ended.
@@ -12,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from deploy.sandbox import console, elasticsearch, packages, seed
+from deploy.sandbox import console, elasticsearch, packages, redis_data, seed, tree
 from deploy.sandbox.elasticsearch import CHECKOUT, NotStarted
 
 VAR = CHECKOUT / "var"
@@ -30,6 +31,7 @@ class Run:
     def __init__(self, lock: int) -> None:
         self.console = console.Console(LOGS / "console.log", lock)
         self.server: elasticsearch.Server | None = None
+        self.redis: redis_data.Sandbox | None = None
         self.web = None
 
     def start(self) -> str:
@@ -44,6 +46,7 @@ class Run:
             self.console.initialise(PEOPLE)
         if self.server:
             self._without_if_impossible(self._connect_server)
+            self._connect_archives()
         say("Starting the console")
         port = console.free_port(int(os.environ.get("PORT", FIRST_PORT)))
         self.web = self.console.start(port)
@@ -67,8 +70,8 @@ class Run:
         raise console.ConsoleError(f"The console ended by itself; see {self.console.log}.")
 
     def stop(self) -> None:
-        """The console first, while its Elasticsearch still answers."""
-        for process in (self.web, self.server and self.server.process):
+        """The console first, while its servers still answer."""
+        for process in (self.web, self.server and self.server.process, self.redis and self.redis.process):
             if process:
                 process.terminate()
                 process.wait()
@@ -83,6 +86,20 @@ class Run:
             self.server.wait_ready()
             seed.seed(self.server, dt.datetime.now(dt.UTC).date(), say)
             self.console.connect(self.server)
+
+    def _connect_archives(self) -> None:
+        """A profile of what CyberSift learns: files, and a Redis where one can be had."""
+        archives = VAR / "archives"
+        archives.mkdir(exist_ok=True)
+        servers = []
+        try:
+            say("Starting Redis")
+            self.redis = redis_data.Sandbox(SANDBOX / "redis", say)
+            self.console.connect_redis(self.redis)
+            servers = [console.NAME]
+        except (packages.Missing, RuntimeError, OSError) as problem:
+            say(f"{problem}\nGoing on without Redis.")
+        self.console.connect_archives(tree.grow(SANDBOX / "learned", say), archives, servers)
 
     def _without_if_impossible(self, step) -> None:
         """The console is useful without a sandbox; the line says what was missing."""

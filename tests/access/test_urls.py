@@ -83,6 +83,9 @@ archives:location_add          | in   no   no   no   no   ok   | in   no   no   
 archives:location_change       | in   no   no   no   no   ok   | in   no   no   no   no   bad
 archives:redis_servers         | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 archives:redis                 | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+archives:redis_add             | in   no   no   no   no   ok   | in   no   no   no   no   bad
+archives:redis_change          | in   no   no   no   no   ok   | in   no   no   no   no   bad
+archives:redis_test            | in   not  not  not  not  not  | in   no   no   no   no   go
 archives:recipients            | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 archives:recipient             | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 runs:list                      | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
@@ -229,6 +232,8 @@ CAREFUL = {
     "clusters:add",
     "clusters:edit",
     "archives:location_add",
+    "archives:redis_add",
+    "archives:redis_change",
     "archives:location_change",
 }
 

@@ -90,7 +90,7 @@ def check_peer(text: str, *, scheme: str, allow_http: bool, networks: Iterable[s
     if _inside(address, NEVER):
         raise BadAddress(
             f"{address} is a link-local, metadata, multicast or reserved address. The console never connects "
-            "to those. Use the address of the Elasticsearch node."
+            "to those. Use the address of the server itself."
         )
     if scheme == "http" and not allow_http and not address.is_loopback:
         raise BadAddress(

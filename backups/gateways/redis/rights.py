@@ -82,6 +82,14 @@ def missing_rights(
     return list(reversed(once.values()))
 
 
+def may_flush(connection: Connection) -> bool:
+    """Whether the user may empty a database, which nobody needs who only reads. A word that FLUSHDB does not know is
+    refused after the rights were looked at."""
+    connection.send(pack("FLUSHDB", NO_DATABASE))
+    answer = connection.answer()
+    return isinstance(answer, ErrorLine) and "syntax" in answer.line.lower()
+
+
 def _asked(connection: Connection, rule: str, why: str, words: list[str]) -> Missing | None:
     connection.send(pack(*words))
     return _judged(rule, why, connection.answer())
