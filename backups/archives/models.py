@@ -60,11 +60,13 @@ class ArchiveLocation(Collected):
 
 
 class ArchiveRecipient(models.Model):
-    """Who can open encrypted archives: an age public key, and who showed that there is a private key to it."""
+    """Who can open encrypted archives: an age public key, and who showed that there is a secret key to it. ``words``
+    is the hash of what the newest probe says, ``tries`` how often it was guessed at."""
 
     name = models.CharField(max_length=60, unique=True)
     key = models.CharField(max_length=100, unique=True)
-    words = models.TextField(blank=True, help_text="Sealed: what the newest probe says.")
+    words = models.CharField(max_length=200, blank=True)
+    tries = models.PositiveSmallIntegerField(default=0)
     proven_at = models.DateTimeField(null=True)
     proven_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+", db_index=False

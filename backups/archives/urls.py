@@ -30,5 +30,9 @@ urlpatterns = [
     path("redis/<int:pk>/change/", redis_views.change, name="redis_change"),
     path("redis/<int:pk>/test/", redis_views.test, name="redis_test"),
     path("recipients/", recipient_views.recipients, name="recipients"),
+    path("recipients/add/", recipient_views.add, name="recipient_add"),
     path("recipients/<int:pk>/", recipient_views.recipient, name="recipient"),
+    path("recipients/<int:pk>/probe/", recipient_views.probe, name="recipient_probe"),
+    path("recipients/<int:pk>/prove/", recipient_views.prove, name="recipient_prove"),
+    path("recipients/<int:pk>/remove/", recipient_views.remove, name="recipient_remove"),
 ]

@@ -87,6 +87,10 @@ archives:redis_add             | in   no   no   no   no   ok   | in   no   no   
 archives:redis_change          | in   no   no   no   no   ok   | in   no   no   no   no   bad
 archives:redis_test            | in   not  not  not  not  not  | in   no   no   no   no   go
 archives:recipients            | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+archives:recipient_add         | in   no   no   no   no   ok   | in   no   no   no   no   bad
+archives:recipient_probe       | in   not  not  not  not  not  | in   no   no   no   no   ok
+archives:recipient_prove       | in   not  not  not  not  not  | in   no   no   no   no   bad
+archives:recipient_remove      | in   not  not  not  not  not  | in   no   no   no   no   go
 archives:recipient             | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 runs:list                      | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 runs:detail                    | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
@@ -145,7 +149,9 @@ def things(cast) -> dict[str, int]:
         name="files", location=location, sources=[{"name": "models", "path": "/opt/models"}]
     )
     server = RedisServer.objects.create(name="state", host="node-01", address="127.0.0.1:6379")
-    recipient = ArchiveRecipient.objects.create(name="Recovery safe", key="age1")
+    recipient = ArchiveRecipient.objects.create(
+        name="Recovery safe", key="age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg"
+    )
     archive = Archive.objects.create(
         location=location, profile=archive_profile, name="a.tar.gz", codec="gz", state=ArchiveState.VERIFIED
     )
@@ -233,6 +239,8 @@ CAREFUL = {
     "clusters:edit",
     "archives:location_add",
     "archives:redis_add",
+    "archives:recipient_add",
+    "archives:recipient_remove",
     "archives:redis_change",
     "archives:location_change",
 }
