@@ -53,7 +53,7 @@ LAYERS: dict[str, tuple[Callable[[], None], ...]] = {
     "postgres": (need_postgres,),
     "elasticsearch": (need_elasticsearch,),
     "redis": (need_redis,),
-    "browser": (need_chromium, need_elasticsearch),
+    "browser": (need_chromium, need_elasticsearch, need_redis),
     "faults": (need_postgres, need_redis),
 }
 # What takes too long for every day: a layer here, and in tests/layers.py its name.
