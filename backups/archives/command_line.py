@@ -27,11 +27,12 @@ from backups.runs.progress import measure
 from backups.runs.services import request_cancel
 from backups.templatetags.formats import count_of, size
 
+from . import comparing, making, reading, services
 from . import cybersift_restore as reader
-from . import services
 from .models import THERE, Archive, ArchiveLocation, ArchiveProfile
+from .sources import Source
 
-OPTIONS = ("path", "profile", "to", "only", "identity", "dry_run", "reason")
+OPTIONS = ("path", "profile", "to", "only", "identity", "dry_run", "full", "reason")
 OK, FAILED, USAGE, WARNINGS = 0, 1, 2, 7
 LOOK_EVERY = 0.2
 
@@ -157,6 +158,41 @@ def verify(console: Console, kinds: dict[str, Kind], *, path: Path, identity: Pa
     return OK
 
 
+def compare(console: Console, kinds, *, path: Path, only: list[str], identity: Path | None, full: bool, **_) -> int:
+    """Name what differs between an archive and the folders that it was made of, as its row or its header says."""
+    matches, same = reader.matcher(only), True
+    with _opened(path, identity) as found:
+        if not found.has_checksums:
+            raise Ended("This tar is not of the console: nothing says what it was made of.", USAGE)
+        for source in _sources_of(path, found):
+            compared = comparing.compare(found, source, full=full, only=matches)
+            same = same and compared.is_same
+            for each in compared.differences:
+                words = f"{WORDS[each.kind]} {each.path}" + (f" ({each.what})" if each.what else "")
+                console.result(words, **each._asdict())
+            counts = ", ".join(f"{number:,} {WORDS[kind]}" for kind, number in compared.counts.items())
+            console.say(f"{source.name}: {compared.error or counts}", source=source.name, **compared.counts)
+        if found.manifest.redis:
+            console.say("The data of Redis in it was not compared.")
+    return OK if same else WARNINGS
+
+
+WORDS = {
+    comparing.SAME: "same",
+    comparing.CHANGED: "changed",
+    comparing.ATTRIBUTES: "attributes changed",
+    comparing.ONLY_ARCHIVE: "only in the archive",
+    comparing.ONLY_THERE: "only there",
+}
+
+
+def _sources_of(path: Path, found: "reader.Archive") -> list[Source]:
+    if (archive := _known(path)) and archive.made_by:
+        return making.sources_of(archive)
+    folders = [each for each in reading.header_of(found).get("sources", ()) if each.get("kind") == "files"]
+    return [Source.of(each).without((str(path.resolve().parent), str(settings.KEYS_DIR))) for each in folders]
+
+
 def restore(
     console: Console,
     kinds,
@@ -198,7 +234,7 @@ def restore(
     return OK
 
 
-OPERATIONS = {"backup": backup, "restore": restore, "list": list_entries, "verify": verify}
+OPERATIONS = {"backup": backup, "restore": restore, "list": list_entries, "verify": verify, "compare": compare}
 
 
 def follow(console: Console, run: Run, kinds: dict[str, Kind]) -> Run:

@@ -147,7 +147,7 @@ def _sealing(archive: Archive) -> dict:
 
 def _about(archive: Archive) -> About:
     made_by = archive.made_by
-    folders = [{"name": each["name"], "kind": "files", "path": each["path"]} for each in made_by.sources["folders"]]
+    folders = [{"kind": "files"} | each for each in made_by.sources["folders"]]
     servers = [{"name": each.name, "kind": "redis", "address": each.address} for each in servers_of(archive)]
     return About(settings.VERSION, [*folders, *servers], host=archive.host, backup_id=str(made_by.backup_id))
 

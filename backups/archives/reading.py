@@ -1,6 +1,7 @@
 """Opens archives as the console does, and says what they are worth."""
 
 import hashlib
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -85,6 +86,26 @@ def facts_of(path: Path, found: "reader.Archive | reader.Foreign") -> Facts:
     }
     columns |= {name: counts[name] for name in ("files", "bytes", "changed", "skipped")}
     return Facts(columns, manifest.errors)
+
+
+class InMemory(reader.Sink):
+    """Keeps a small entry."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def write(self, piece: memoryview) -> None:
+        self.data += piece
+
+
+def header_of(found: "reader.Archive") -> dict:
+    """BACKUP/header.json: what was known at the start, the sources among it."""
+    kept = InMemory()
+    with closing(found.read(found.extents[:1], 1)) as parts:
+        for extent, stream in parts:
+            reader.read_member(stream, extent.members[0], kept)
+    header = json.loads(kept.data)
+    return header if isinstance(header, dict) else {}
 
 
 def _sources(found: "reader.Archive") -> list[dict]:

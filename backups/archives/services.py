@@ -15,13 +15,13 @@ from backups.audit import act
 from backups.audit.acts import Act
 from backups.clusters import leases
 from backups.runs import RunError, queue_run
-from backups.runs.models import ACTIVE, Run
+from backups.runs.models import ACTIVE, Run, RunState
 from backups.runs.services import queue_check
 
 from . import names
 from .models import HOLDS_NAME, Archive, ArchiveLocation, ArchiveProfile, ArchiveRun, ArchiveState
 
-KIND, VERIFY, TAKE_OUT = "archive", "verify_archive", "take_out"
+KIND, VERIFY, TAKE_OUT, COMPARE = "archive", "verify_archive", "take_out", "compare_archive"
 CONTENTS = "archives:contents"
 
 
@@ -128,9 +128,33 @@ def record_download(run: Run, *, actor) -> None:
         a.record("archive.downloaded", archive, change={"path": run.params["path"]}, run=run.pk)
 
 
-def goes_on(archive: Archive) -> bool:
-    """Whether a run verifies it, or is about to."""
-    return Run.objects.filter(kind=VERIFY, params__archive=archive.pk, state__in=ACTIVE).exists()
+def queue_compare(archive: Archive, *, actor, full: bool = False) -> Run:
+    """Queue a run that compares the archive with the folders that it was made of. ``full``: all content is read.
+    Raises ArchiveRefused and Denied."""
+    _refuse_others(actor, "archive.look")
+    if not archive.is_there or archive.made_by is None:
+        raise ArchiveRefused(f"{archive} cannot be compared: the console did not make it, or it is not there.")
+    if goes_on(archive, COMPARE):
+        raise ArchiveRefused(f"{archive} is being compared already.")
+    return queue_run(
+        COMPARE,
+        actor=actor,
+        subject=f"compare archive {archive}",
+        subject_url=archive.get_absolute_url(),
+        params={"archive": archive.pk, "full": full},
+        host=archive.kept_on,
+    )
+
+
+def last_comparison(archive: Archive) -> Run | None:
+    """The newest comparison of this archive that came to a result."""
+    runs = Run.objects.filter(kind=COMPARE, params__archive=archive.pk, state=RunState.SUCCEEDED)
+    return runs.order_by("-pk").first()
+
+
+def goes_on(archive: Archive, kind: str = VERIFY) -> bool:
+    """Whether a run of this kind is at work on it, or is about to be."""
+    return Run.objects.filter(kind=kind, params__archive=archive.pk, state__in=ACTIVE).exists()
 
 
 def free_name(profile: ArchiveProfile, now: datetime) -> str:

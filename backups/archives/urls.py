@@ -10,6 +10,7 @@ urlpatterns = [
     path("<int:pk>/", views.detail, name="detail"),
     path("<int:pk>/live/", views.live, name="live"),
     path("<int:pk>/verify/", views.verify, name="verify"),
+    path("<int:pk>/compare/", views.compare, name="compare"),
     path("<int:pk>/contents/", file_views.contents, name="contents"),
     path("<int:pk>/take-out/", file_views.take_out, name="take_out"),
     path("files/<int:pk>/", file_views.file, name="file"),

@@ -34,7 +34,9 @@ def archive_list(request):
 @require_GET
 @role_required("pages.read")
 def detail(request, pk):
-    return render(request, "backups/archives/detail.html", {"archive": _archive(pk)})
+    archive = _archive(pk)
+    context = {"archive": archive, "comparison": services.last_comparison(archive)}
+    return render(request, "backups/archives/detail.html", context)
 
 
 @require_GET
@@ -88,6 +90,17 @@ def verify(request, pk):
     archive = _archive(pk)
     try:
         return redirect(services.queue_verify(archive, actor=request.user))
+    except services.ArchiveRefused as error:
+        messages.error(request, str(error))
+        return redirect(archive)
+
+
+@require_POST
+@role_required("archive.look")
+def compare(request, pk):
+    archive = _archive(pk)
+    try:
+        return redirect(services.queue_compare(archive, actor=request.user, full="full" in request.POST))
     except services.ArchiveRefused as error:
         messages.error(request, str(error))
         return redirect(archive)

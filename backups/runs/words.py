@@ -52,6 +52,7 @@ KINDS: dict[str, KindWords] = {
         undone="No archive was left behind",
         rest="What had been written of it was removed. Earlier archives are not touched.",
     ),
+    "compare_archive": KindWords("Compare archive", "replace", "A comparison changes nothing."),
     "take_out": KindWords("Take a file out", "file-text", "Nothing is kept of what was taken out so far."),
     "verify_archive": KindWords("Verify archive", "shield-check", "A verification changes nothing."),
     "verify_repository": KindWords(

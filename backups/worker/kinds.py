@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from backups.accounts import sessions, sign_in
+from backups.archives import compare_steps, taking
 from backups.archives import steps as archives
-from backups.archives import taking
 from backups.audit import checkpoints, watch
 from backups.repositories import steps as repositories
 from backups.runs import Kind, Step
@@ -25,6 +25,7 @@ KINDS: dict[str, Kind] = {
         archives.ARCHIVE,
         archives.VERIFY,
         taking.TAKE_OUT,
+        compare_steps.COMPARE,
         Kind(CHECK, "Check", (Step("Look", look),)),
     )
 }

@@ -67,6 +67,7 @@ archives:start                 | in   no   go   no   no   go   | in   no   bad  
 archives:detail                | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 archives:live                  | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 archives:verify                | in   not  not  not  not  not  | in   no   go   no   no   go
+archives:compare               | in   not  not  not  not  not  | in   no   go   go   go   go
 archives:contents              | in   not  not  not  not  not  | in   no   ok   ok   ok   ok
 archives:take_out              | in   not  not  not  not  not  | in   no   go   no   no   go
 archives:file                  | in   no   ok   no   no   gone | in   not  not  not  not  not

@@ -129,3 +129,16 @@ def test_an_interrupt_cancels_and_leaves_nothing(command, profile, location, tre
     assert process.returncode == 130
     assert names() == []
     assert Archive.objects.get().state == ArchiveState.CANCELLED
+
+
+def test_compare_names_what_differs(command, profile, location, tree):
+    path = location.directory / "backup.tar.gz"
+    command("-o", "backup", "-p", path)
+    assert command("-o", "compare", "-p", path)[0] == 0
+    (tree / "params/p7.json").write_text("changed")
+
+    code, out, err = command("-o", "compare", "-p", path, "--full")
+
+    assert code == 7
+    assert "changed files/params/p7.json" in out
+    assert "models: " in err and "0 changed" in err

@@ -36,6 +36,7 @@ class Command(BaseCommand):
         parser.add_argument("--only", action="append", default=[], metavar="PATTERN", help="only paths like this")
         parser.add_argument("--identity", type=Path, help="file with the age key of an encrypted archive")
         parser.add_argument("--dry-run", action="store_true", help="restore: look, and write nothing")
+        parser.add_argument("--full", action="store_true", help="compare: read all content, not size and time only")
         parser.add_argument("--reason", default="", help="stands in the audit log")
         parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
