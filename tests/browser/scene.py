@@ -22,8 +22,10 @@ from django.conf import settings
 from backups.access.models import User
 from backups.archives import profiles as archive_profiles
 from backups.archives.locations import save_location
-from backups.archives.models import Archive, ArchiveLocation, ArchiveProfile
-from backups.archives.services import queue_archive, queue_take_out, queue_verify
+from backups.archives.models import Archive, ArchiveLocation, ArchiveProfile, RedisServer
+from backups.archives.recipients import add_recipient
+from backups.archives.redis_servers import save_server
+from backups.archives.services import queue_archive, queue_compare, queue_verify
 from backups.clusters.models import Cluster
 from backups.clusters.services import save_cluster
 from backups.repositories.models import Repository
@@ -115,7 +117,13 @@ with open(before.path, "r+b") as file:
     file.write(bytes([byte[0] ^ 1]))
 assert done(queue_verify(before, actor=operator)).state == "failed"
 failed = done(queue_archive(actor=operator, profile=none))
-show(archive=archive.pk, archive_run=made.pk, archive_damaged=before.pk, archive_failed=failed.archive_run.archive.pk,
+state = save_server(actor=admin, name="sensors-state", host=settings.WORKER_HOST, address="127.0.0.1:1", password="")
+until(lambda: RedisServer.objects.get(pk=state.pk).state == "bad")
+safe = add_recipient(actor=admin, name="Recovery safe", key=given["key"])
+compared = done(queue_compare(archive, actor=operator))
+assert compared.state == "succeeded", compared.error
+show(redis=state.pk, recipient=safe.pk, archive=archive.pk, archive_run=made.pk, archive_damaged=before.pk,
+    archive_failed=failed.archive_run.archive.pk,
     location=location.pk, archive_profile=files.pk, archive_profile_empty=none.pk)
 """
 # A run of today is made one of some hours ago, its four steps taking as long as they would with so much data.
@@ -175,7 +183,8 @@ def folders(console: Console) -> dict[str, str]:
     os.mkfifo(learned / "nifi/status.fifo")
     archives = console.home / "archives"
     archives.mkdir()
-    return {"tree": str(learned), "archives": str(archives)}
+    key = "age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg"  # of age's own documents
+    return {"tree": str(learned), "archives": str(archives), "key": key}
 
 
 def furnish(fake: FakeElasticsearch) -> None:

@@ -87,6 +87,14 @@ def test_the_list_of_pages_is_complete():
         "theme",
         "out",
         "reactivate",
+        "compare",
+        "contents",
+        "take-out",
+        "files",
+        "sum",
+        "probe",
+        "prove",
+        "remove",
     )
     known = {path.split("?")[0] for _, path in PAGES.values()}
 

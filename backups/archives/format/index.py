@@ -25,6 +25,7 @@ CREATE TABLE errors (id INTEGER PRIMARY KEY, path BLOB, why TEXT);
 """
 INDEXES = (
     "CREATE INDEX by_parent ON entries (parent, type <> 'd', name)",
+    "CREATE INDEX by_path ON entries (parent, name)",
     "CREATE INDEX changed_ones ON entries (id) WHERE changed",
 )
 
