@@ -560,6 +560,10 @@ class Stream:
     def at_end(self) -> bool:
         return not self._fill()
 
+    def left(self) -> int:
+        """How many bytes are left of the piece that it is at."""
+        return len(self._piece)
+
     def drain(self) -> None:
         """Reads on to the end and forgets it."""
         while self._fill():
@@ -1267,7 +1271,10 @@ class MemberDamaged(Damaged):
 
 
 class Verified:
-    """What ``verify`` found: entries and bytes that are right, and those that are not, with the reason."""
+    """What ``verify`` found: entries and bytes that are right, and those that are not, with the reason. ``sampled``
+    is the part of the file that was read for it."""
+
+    sampled = 1.0
 
     def __init__(self) -> None:
         self.members = self.bytes = self.unread = 0
@@ -2057,8 +2064,32 @@ def size_of(archive: Archive, plan: Plan) -> int:
 DEFAULTS = Options()
 
 
+def fill(archive: Archive, plan: Plan, root: int, options: Options, progress: Progress) -> int:
+    """Writes all that is planned; gives the number of attributes that could not be kept."""
+    tree = Tree(root, options)
+
+    def sink_of(member: Entry) -> Sink:
+        entry = plan.writes.get(member.path)
+        return Sink() if entry is None else NewFile(tree, entry, content=member)
+
+    with contextlib.closing(tree):
+        with contextlib.closing(archive.read(wanted_extents(archive, plan), options.jobs)) as parts:
+            for extent, stream in parts:
+                read_extent(archive, extent, stream, sink_of, progress)
+        links_and_directories(tree, plan)
+    return tree.undressed
+
+
+Fill = Callable[[Archive, Plan, int, Options, Progress], int]
+"""What writes the files, as ``fill`` does: the console has a faster one."""
+
+
 def extract(
-    archive: Archive | Foreign, to: str, options: Options = DEFAULTS, progress: Progress = no_progress
+    archive: Archive | Foreign,
+    to: str,
+    options: Options = DEFAULTS,
+    progress: Progress = no_progress,
+    fill: Fill = fill,
 ) -> Extracted:
     """Extracts into ``to``, an empty directory or one that does not exist; all of it, or nothing.
 
@@ -2068,15 +2099,16 @@ def extract(
     if (options.owner or options.special) and os.geteuid() != 0:
         raise Unavailable("Only root can give files to others or make them setuid.")
     try:
-        return _extract(archive, to, options, progress)
+        return _extract(archive, to, options, progress, fill)
     except CannotRename:  # a mount point of which nobody said so
-        return _extract(archive, to, options, progress, inside=True)
+        return _extract(archive, to, options, progress, fill, inside=True)
 
 
 def _extract(
-    archive: Archive | Foreign, to: str, options: Options, progress: Progress, inside: bool = False
+    archive: Archive | Foreign, to: str, options: Options, progress: Progress, fill: Fill, inside: bool = False
 ) -> Extracted:
-    work = _extract_ours if isinstance(archive, Archive) else _extract_foreign
+    ours = isinstance(archive, Archive)
+    work: Any = functools.partial(_extract_ours, fill=fill) if ours else _extract_foreign
     with Target(to, options.replace, inside) as target, explained(f"extracted to {printable(to)}"):
         if options.dry_run:
             return work(archive, target, options, progress)
@@ -2099,7 +2131,7 @@ def explained(what: str) -> Iterator[None]:
         raise kind(f"It could not be {what}: {error.strerror or error}") from None
 
 
-def _extract_ours(archive: Archive, target: Target, options: Options, progress: Progress) -> Extracted:
+def _extract_ours(archive: Archive, target: Target, options: Options, progress: Progress, fill: Fill) -> Extracted:
     existing, leftovers, plan = target.existing(), target.leftovers(), plan_of(archive, options)
     size, undressed = size_of(archive, plan), 0
     if options.replace and options.only:
@@ -2107,28 +2139,12 @@ def _extract_ours(archive: Archive, target: Target, options: Options, progress: 
     target.check_space(size, len(plan))
     if not options.dry_run:
         with target.stage() as (stage, root):
-            undressed = _fill(archive, plan, root, options, progress)
+            undressed = fill(archive, plan, root, options, progress)
             _finish(target, stage, root, existing, options)
     return Extracted(len(plan), size, leftovers, undressed)
 
 
-def _fill(archive: Archive, plan: Plan, root: int, options: Options, progress: Progress) -> int:
-    """Writes all that is planned; gives the number of attributes that could not be kept."""
-    tree = Tree(root, options)
-
-    def sink_of(member: Entry) -> Sink:
-        entry = plan.writes.get(member.path)
-        return Sink() if entry is None else NewFile(tree, entry, content=member)
-
-    with contextlib.closing(tree):
-        with contextlib.closing(archive.read(wanted_extents(archive, plan), options.jobs)) as parts:
-            for extent, stream in parts:
-                read_extent(archive, extent, stream, sink_of, progress)
-        _links_and_directories(tree, plan)
-    return tree.undressed
-
-
-def _links_and_directories(tree: Tree, plan: Plan) -> None:
+def links_and_directories(tree: Tree, plan: Plan) -> None:
     """What is made when all files are there: before, a link could be in the way of a name."""
     directories = {tree.place(entry.path): entry for entry in plan.directories.values()}
     for path in directories:
@@ -2166,7 +2182,7 @@ def _extract_foreign(archive: Foreign, target: Target, options: Options, progres
         with contextlib.closing(tree):
             new_file = functools.partial(_new_file, tree)
             size = _read_foreign(archive, plan, target.usable(), new_file, progress)
-            _links_and_directories(tree, plan)
+            links_and_directories(tree, plan)
         _finish(target, stage, root, existing, options)
     return Extracted(len(plan), size, leftovers, tree.undressed)
 
@@ -3619,9 +3635,17 @@ def _count(word: str) -> int:
     return int(word)
 
 
-def main(argv: list[str] | None = None) -> int:
+class Hands(NamedTuple):
+    """What does the work of the program: the console has faster ones."""
+
+    verify: Callable[..., Verified] = verify
+    extract: Callable[..., Extracted] = extract
+
+
+def main(argv: list[str] | None = None, hands: Hands = Hands()) -> int:  # noqa: B008 - it cannot be changed
     """Runs the program; gives its exit code."""
     arguments = parser().parse_args(argv)
+    arguments.hands = hands
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -3703,7 +3727,7 @@ def moment(mtime: int | None) -> str:
 def run_verify(arguments: argparse.Namespace) -> int:
     with opened_for(arguments) as archive:
         with progress_of(archive) as progress:
-            found = verify(archive, arguments.jobs, progress)
+            found = arguments.hands.verify(archive, arguments.jobs, progress)
         if arguments.json:
             damaged = [{"path": path, "why": why} for path, why in found.damaged]
             print(
@@ -3748,7 +3772,7 @@ def run_extract(arguments: argparse.Namespace) -> int:
     scratch = os.path.dirname(os.path.abspath(arguments.to))
     with opened_for(arguments, scratch) as archive:
         with progress_of(archive) as progress:
-            done = extract(archive, arguments.to, options, progress)
+            done = arguments.hands.extract(archive, arguments.to, options, progress)
         if arguments.json:
             print(
                 json.dumps({"ok": True, "checksums": archive.has_checksums, "dry_run": options.dry_run, **vars(done)})

@@ -13,6 +13,8 @@ from backups.archives import cybersift_restore as reader
 from .making import HEAD, Item, Maker, Redis, gzip_block, manifest_text, sample, ustar
 from .restoring import archive_file, extract, is_refused, picture, verify
 
+pytestmark = pytest.mark.usefixtures("hands")
+
 CODECS = ("gz", "tar", "zst")
 
 

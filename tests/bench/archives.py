@@ -201,9 +201,8 @@ def _pack(corpus: Path, path: Path, codec: str) -> float:
 
 
 def _program(*arguments) -> float:
-    from backups.archives import cybersift_restore
-
-    return _timed([sys.executable, cybersift_restore.__file__, *map(str, arguments)])
+    """The console's own reader; the portable one is the same program in ``backups.archives.cybersift_restore``."""
+    return _timed([sys.executable, "-m", "backups.archives.format.fast", *map(str, arguments)])
 
 
 def _shell(line: str) -> float:
@@ -212,7 +211,7 @@ def _shell(line: str) -> float:
 
 def _timed(command: list[str]) -> float:
     began = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=HERE)
     return time.perf_counter() - began
 
 
