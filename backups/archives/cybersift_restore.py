@@ -176,10 +176,10 @@ class Names:
         self.kinds[path] = entry.type
 
     def add_plain(self, kinds: dict[str, str], above: set[str]) -> bool:
-        """The same for many files and directories at once, of which the last part of each name is a plain one, and
+        """The same for many files and directories at once. The last part and the length of each name are right, and
         ``above`` are the directories that they are in. False where that cannot be: then nothing was taken, and one
         after the other will show which it is."""
-        if max(map(len, kinds)) > MAX_PATH or not self.kinds.keys().isdisjoint(kinds):
+        if not self.kinds.keys().isdisjoint(kinds):
             return False
         parents = self._parents_of(above)
         if parents is None:
@@ -779,7 +779,7 @@ class SparseMap:
 
 
 PLAIN_LINE = re.compile(
-    r'^\{"path": "(([ !#-\[\]-~]*)/(?!\.\.?")[ !#-.0-\[\]-~]{1,255})"'
+    r'^\{"path": "(([ !#-\[\]-~]{0,3839})/(?!\.\.?")[ !#-.0-\[\]-~]{1,255})"'
     r', "type": "(?:d"|(f)", "size": (0|[1-9][0-9]{0,17}))'
     r', ("mode": [0-9]{1,4}, "uid": [0-9]{1,10}, "gid": [0-9]{1,10}'
     r', "uname": "[ !#-\[\]-~]*", "gname": "[ !#-\[\]-~]*")'
@@ -1086,7 +1086,11 @@ class Archive:
 
     def _read_manifest(self) -> Manifest:
         blocks = self.codec.blocks(self.source, self.footer.at, self.footer.at + self.footer.size)
-        stream = Stream(map(self._unpack, blocks))
+        with ThreadPoolExecutor(1) as pool:  # the next block is inflated while the lines of one are read
+            coming = ahead((pool.submit(self._unpack, block) for block in blocks), 1)
+            return self._manifest_in(Stream(future.result() for future in coming))
+
+    def _manifest_in(self, stream: Stream) -> Manifest:
         header = next_entry(stream)
         if header is None or header.path != MANIFEST.encode() or header.kind != b"0":
             raise Damaged("the footer does not lead to a manifest")
@@ -2016,6 +2020,13 @@ class Plan:
             self.links.append(entry)
         return True
 
+    def add_lines(self, lines: Iterable[Line]) -> None:
+        """The same for many, all of which are wanted."""
+        lines = list(lines)
+        self.read.update(line.path for line in lines)
+        self.writes.update((line.path, line) for line in lines if line.type == "f")
+        self.directories.update((encoded(line.path), line) for line in lines if line.type == "d")
+
     def add_parents(self, members: Iterable[Entry]) -> None:
         """The directories above what is wanted are made as they were, too."""
         wanted = itertools.chain(self.writes.values(), self.symlinks, self.links, list(self.directories.values()))
@@ -2035,12 +2046,16 @@ def plan_of(archive: Archive, options: Options) -> Plan:
     plan, top = Plan(options.only), f"files/{options.source}"
     if options.source and not any(member.path == top and member.type == "d" for member in archive.manifest.members):
         raise Unavailable(f"The archive has no source that is a directory called {printable(options.source)}.")
-    for member in archive.manifest.members:
+    members = archive.manifest.members
+    if not options.source and not options.only and all(type(member) is Line for member in members):
+        plan.add_lines(members)
+        return plan
+    for member in members:
         if not options.source or member.path == top or member.path.startswith(top + "/"):
             plan.add(member)
     if options.only and not len(plan):
         raise Unavailable("Nothing in the archive has such a name.")
-    plan.add_parents(archive.manifest.members)
+    plan.add_parents(members)
     return plan
 
 

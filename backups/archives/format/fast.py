@@ -9,13 +9,14 @@ import gc
 import random
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from types import MappingProxyType
 
 from backups.archives import cybersift_restore as reader
 
-from .checking import Checker, Outcome, Wanted
+from .checking import Checker, Outcome
 from .errors import Cancelled
-from .read_tasks import MakeOf, tasks_of
+from .read_tasks import Writes, tasks_of
 from .readers import HelperDied, Readers, Writing, can_share
 
 __all__ = ["HelperDied", "extract", "main", "verify"]
@@ -28,10 +29,6 @@ Numbered = list[tuple[int, reader.Extent]]
 
 def never() -> bool:
     return False
-
-
-def nothing(member) -> None:
-    """Verifying makes nothing of an entry."""
 
 
 def verify(
@@ -121,8 +118,8 @@ def _fill(archive, plan: reader.Plan, writing: Writing, progress: reader.Progres
     wanted = {extent.start for extent in reader.wanted_extents(archive, plan)}
     numbered = [(number, extent) for number, extent in enumerate(archive.extents) if extent.start in wanted]
     with closing(reader.Tree(writing.root, writing.options)) as tree:
-        for path in {tree.place(entry.path).rpartition(b"/")[0] for entry in plan.writes.values()}:
-            tree.directory(path)
+        for path in {entry.path.rpartition("/")[0] for entry in plan.writes.values()}:
+            tree.directory(tree.place(path))
         _write(archive, numbered, plan, tree, writing, progress, cancelled)
         reader.links_and_directories(tree, plan)
         return tree.undressed
@@ -131,11 +128,8 @@ def _fill(archive, plan: reader.Plan, writing: Writing, progress: reader.Progres
 def _write(archive, numbered: Numbered, plan: reader.Plan, tree, writing: Writing, progress, cancelled) -> None:
     damaged = []
 
-    def made_of(member):
-        return plan.writes.get(member.path)
-
     jobs = writing.options.jobs
-    with closing(_outcomes(archive, numbered, jobs, cancelled, made_of, writing, tree)) as outcomes:
+    with closing(_outcomes(archive, numbered, jobs, cancelled, plan.writes, writing, tree)) as outcomes:
         for number, outcome in outcomes:
             progress(outcome.bytes)
             if outcome.damaged is not None:
@@ -151,23 +145,26 @@ def _outcomes(
     numbered: Numbered,
     jobs: int,
     cancelled: Cancel,
-    made_of: MakeOf = nothing,
+    writes: Writes = MappingProxyType({}),
     writing: Writing | None = None,
     tree: reader.Tree | None = None,
 ) -> Iterator[tuple[int, Outcome]]:
     """What came of each extent, the first one first; of extents that are written none behind a damaged one."""
-    first = _first(archive, numbered[0][1])
-    yield 0, first
-    if tree is not None and first.damaged is not None:
-        return
     rest, descriptor = numbered[1:], can_share(archive)
-    if jobs < 2 or descriptor is None or _is_little(rest):
-        yield from _here(archive, rest, cancelled, made_of, tree)
-        return
-    with closing(Readers(descriptor, jobs, writing)) as readers:
-        yield from readers.read(tasks_of(rest), made_of, cancelled, stop_at_damage=tree is not None)
-    if tree is not None:
-        tree.undressed += readers.undressed
+    with ExitStack() as stack:
+        readers = None
+        if jobs > 1 and descriptor is not None and not _is_little(rest):
+            readers = stack.enter_context(closing(Readers(descriptor, jobs, writing)))
+        first = _first(archive, numbered[0][1])
+        yield 0, first
+        if tree is not None and first.damaged is not None:
+            return
+        if readers is None:
+            yield from _here(archive, rest, cancelled, writes, tree)
+            return
+        yield from readers.read(tasks_of(rest), writes, cancelled, stop_at_damage=tree is not None)
+        if tree is not None:
+            tree.undressed += readers.undressed
 
 
 def _first(archive: reader.Archive, extent: reader.Extent) -> Outcome:
@@ -186,12 +183,12 @@ def _is_little(numbered: Numbered) -> bool:
     return entries < FEW_ENTRIES and sum(extent.end - extent.start for _, extent in numbered) < FEW_BYTES
 
 
-def _here(archive, numbered: Numbered, cancelled: Cancel, made_of: MakeOf, tree) -> Iterator[tuple[int, Outcome]]:
+def _here(archive, numbered: Numbered, cancelled: Cancel, writes: Writes, tree) -> Iterator[tuple[int, Outcome]]:
     checker = Checker(archive, tree)
     for number, extent in numbered:
         if cancelled():
             raise Cancelled("cancelled")
-        outcome = checker.read(extent, [Wanted(member, made_of(member)) for member in extent.members])
+        outcome = checker.read(extent, [(member, writes.get(member.path)) for member in extent.members])
         yield number, outcome
         if tree is not None and outcome.damaged is not None:
             return

@@ -18,7 +18,7 @@ from backups.archives import cybersift_restore as reader
 from .checking import Outcome
 from .errors import Cancelled
 from .messages import receive, send
-from .read_tasks import MakeOf, packed
+from .read_tasks import Writes, packed
 
 HOME = Path(__file__).resolve().parents[3]
 AHEAD = 2
@@ -53,13 +53,13 @@ class Helper:
         with suppress(BrokenPipeError):  # it will be seen when an answer is wanted
             send(self._process.stdin, (archive, root, options))
 
-    def work(self, tasks: Iterator, made_of: MakeOf, done: Callable[[tuple], None]) -> None:
+    def work(self, tasks: Iterator, writes: Writes, done: Callable[[tuple], None]) -> None:
         """Do tasks until there are no more. Raises HelperDied."""
         waiting = 0
         try:
             while True:
                 while waiting < AHEAD and (task := next(tasks, None)):
-                    send(self._process.stdin, [(number, packed(extent, made_of)) for number, extent in task])
+                    send(self._process.stdin, [(number, packed(extent, writes)) for number, extent in task])
                     waiting += 1
                 if not waiting:
                     return
@@ -101,13 +101,13 @@ class Readers:
         self._helpers = [Helper(archive, writing) for _ in range(jobs)]
 
     def read(
-        self, tasks: Iterator[Task], made_of: MakeOf, cancelled: Callable[[], bool], *, stop_at_damage: bool
+        self, tasks: Iterator[Task], writes: Writes, cancelled: Callable[[], bool], *, stop_at_damage: bool
     ) -> Iterator[tuple[int, Outcome]]:
         """What came of each extent, as it comes. With ``stop_at_damage`` none behind a damaged one is begun; those
         before it are always read. Raises HelperDied, Cancelled, OSError, and the reader's errors."""
         given, answers = Tasks(tasks), SimpleQueue()
         threads = [
-            threading.Thread(target=_work, args=(helper, given, made_of, answers), daemon=True)
+            threading.Thread(target=_work, args=(helper, given, writes, answers), daemon=True)
             for helper in self._helpers
         ]
         try:
@@ -150,10 +150,10 @@ class Readers:
             helper.close()
 
 
-def _work(helper: Helper, tasks: Tasks, made_of: MakeOf, answers: SimpleQueue) -> None:
+def _work(helper: Helper, tasks: Tasks, writes: Writes, answers: SimpleQueue) -> None:
     """One thread: whatever happens comes out as an answer, and None at last."""
     try:
-        helper.work(tasks, made_of, answers.put)
+        helper.work(tasks, writes, answers.put)
     except Exception as error:  # noqa: BLE001 - it is raised again, where it can be dealt with
         answers.put(error)
     finally:
