@@ -23,6 +23,8 @@ from .read_tasks import Writes, packed
 HOME = Path(__file__).resolve().parents[3]
 AHEAD = 2
 """Tasks that a helper has at once, so that it never waits."""
+MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(128 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
+"""Blocks come and go; to ask the kernel for new pages for each of them takes a tenth of the time (glibc)."""
 LOOK_EVERY = 0.1
 """Seconds between two looks at whether all this is still wanted."""
 Task = list[tuple[int, reader.Extent]]
@@ -48,6 +50,7 @@ class Helper:
             stdout=subprocess.PIPE,
             pass_fds=kept,
             cwd=HOME,
+            env=os.environ | MEMORY,
         )
         root, options = (None, None) if writing is None else (writing.root, tuple(writing.options))
         with suppress(BrokenPipeError):  # it will be seen when an answer is wanted
