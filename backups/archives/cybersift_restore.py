@@ -3680,14 +3680,16 @@ def opened_for(arguments: argparse.Namespace, scratch: str | None = None) -> Any
 def run_list(arguments: argparse.Namespace) -> int:
     matches = matcher(arguments.only)
     with opened_for(arguments) as archive:
-        entries = [entry for entry in entries_of(archive) if matches(entry.shown)]
+        entries = list(entries_of(archive))
+        if arguments.only:
+            entries = [entry for entry in entries if matches(entry.shown)]
         if arguments.json:
             print(json.dumps(listing(archive, entries)))
             return 0
         note(archive)
-        shown = (long_line(entry) if arguments.long else printable(entry.shown) for entry in entries)
-        while many := list(itertools.islice(shown, 10_000)):
-            print("\n".join(many))
+        for at in range(0, len(entries), 10_000):
+            many = entries[at : at + 10_000]
+            print("\n".join([long_line(each) if arguments.long else printable(each.shown) for each in many]))
     return 0
 
 

@@ -160,7 +160,9 @@ def test_all_damage_is_named_in_order(tmp_path):
 
 
 def helpers_of_this() -> list[int]:
-    return [int(number) for number in Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()]
+    return [
+        int(number) for number in Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()
+    ]
 
 
 def test_a_helper_that_is_killed_is_said_and_nothing_is_left(path, tmp_path):
