@@ -290,7 +290,7 @@ class Line(NamedTuple):
     target = ""
     xattrs = property(lambda self: {})
     sparse = changed = False
-    shown = Entry.shown
+    shown = property(lambda self: self.path[6:])
     as_json = Entry.as_json
 
 
@@ -1017,7 +1017,7 @@ def attributes(values: Any) -> dict[str, bytes]:
 class Lines:
     """The lines of a manifest without their ends, or many of them at once, while ``digest`` takes all bytes."""
 
-    def __init__(self, pieces: Iterable[memoryview], digest: Any) -> None:
+    def __init__(self, pieces: Iterable[memoryview], digest: Callable[[memoryview], Any]) -> None:
         self._pieces, self._digest = iter(self._cut(pieces)), digest
         self._text, self._at, self._rest = b"", 0, b""
 
@@ -1042,6 +1042,7 @@ class Lines:
 
     def _cut(self, pieces: Iterable[memoryview]) -> Iterator[memoryview]:
         for piece in pieces:
+            self._digest(piece)
             for at in range(0, len(piece), PORTION):
                 yield piece[at : at + PORTION]
 
@@ -1049,7 +1050,6 @@ class Lines:
         """Gets more lines, at the end of the text also one without an end. Whether there are any."""
         self._text, self._at = b"", 0
         for piece in self._pieces:
-            self._digest.update(piece)
             self._rest += piece
             end = self._rest.rfind(b"\n") + 1
             if (self._rest.find(b"\n") if end else len(self._rest)) > MAX_LINE:  # the others are in one piece
@@ -1086,20 +1086,20 @@ class Archive:
 
     def _read_manifest(self) -> Manifest:
         blocks = self.codec.blocks(self.source, self.footer.at, self.footer.at + self.footer.size)
-        with ThreadPoolExecutor(1) as pool:  # the next block is inflated while the lines of one are read
+        with ThreadPoolExecutor(1) as pool:  # which inflates the next block while the lines of one are read
             coming = ahead((pool.submit(self._unpack, block) for block in blocks), 1)
-            return self._manifest_in(Stream(future.result() for future in coming))
+            return self._manifest_in(Stream(future.result() for future in coming), pool)
 
-    def _manifest_in(self, stream: Stream) -> Manifest:
+    def _manifest_in(self, stream: Stream, pool: ThreadPoolExecutor) -> Manifest:
         header = next_entry(stream)
         if header is None or header.path != MANIFEST.encode() or header.kind != b"0":
             raise Damaged("the footer does not lead to a manifest")
         sha256 = hashlib.sha256()
         try:
-            manifest = Manifest(Lines(stream.pieces(header.size), sha256))
+            manifest = Manifest(Lines(stream.pieces(header.size), functools.partial(pool.submit, sha256.update)))
         except Damaged as error:
             raise Damaged(f"The manifest: {error}") from None
-        if sha256.digest() != self.footer.sha256:
+        if pool.submit(sha256.digest).result() != self.footer.sha256:
             raise Damaged("the manifest fails its checksum")
         skip_padding(stream, header.size, strict=True)
         self._check_end(stream)

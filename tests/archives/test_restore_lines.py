@@ -44,7 +44,7 @@ def records(draw) -> list[dict]:
 
 def outcome(text: bytes) -> tuple:
     try:
-        manifest = reader.Manifest(reader.Lines([memoryview(text)], reader.hashlib.sha256()))
+        manifest = reader.Manifest(reader.Lines([memoryview(text)], len))
     except reader.Damaged as error:
         return (str(error),)
     facts = [[entry.as_json(), entry.xattrs, entry.shown] for entry in manifest.members]
@@ -70,7 +70,7 @@ GOOD = {"path": "files/a", "type": "f", "size": 3, "mode": 420, "uid": 0, "gid":
 def test_most_lines_are_read_together():
     text = manifest_text(HEAD, [GOOD, GOOD | {"path": "files/ü"}, *({**GOOD, "path": f"files/{n}"} for n in range(99))],
                          [], [])  # fmt: skip
-    manifest = reader.Manifest(reader.Lines([memoryview(text)], reader.hashlib.sha256()))
+    manifest = reader.Manifest(reader.Lines([memoryview(text)], len))
 
     assert [type(entry) for entry in manifest.members].count(reader.Line) > 80
 
