@@ -29,6 +29,7 @@ from backups.templatetags.formats import count_of, size
 
 from . import comparing, making, reading, services
 from . import cybersift_restore as reader
+from .format import fast
 from .models import THERE, Archive, ArchiveLocation, ArchiveProfile
 from .sources import Source
 
@@ -145,7 +146,7 @@ def verify(console: Console, kinds: dict[str, Kind], *, path: Path, identity: Pa
         console.result(f"{archive.path}: {archive.state}", run=run.pk, verdict=archive.state)
         return OK
     with _opened(path, identity) as found:
-        verified = reader.verify(found, settings.ARCHIVE_JOBS, Reading(console, found, str(path)))
+        verified = fast.verify(found, settings.ARCHIVE_JOBS, Reading(console, found, str(path)))
     for name, why in verified.damaged:
         console.say(f"damaged: {reader.printable(name)}: {why}", path=name, why=why)
     if verified.damaged:
@@ -212,12 +213,13 @@ def restore(
     to = _absolute(to)
     target = ("directory", str(to)[-64:], str(to))
     with _opened(path, identity) as found:
-        options = reader.Options(only=tuple(only), dry_run=dry_run, owner=os.geteuid() == 0)
+        jobs = settings.ARCHIVE_JOBS
+        options = reader.Options(only=tuple(only), dry_run=dry_run, owner=os.geteuid() == 0, jobs=jobs)
         if not dry_run:
             with act(None, reason=reason) as a:
                 a.record("files.restore_started", target, change={"archive": str(_absolute(path)), "only": only})
         try:
-            done = reader.extract(found, str(to), options, Reading(console, found, str(path)))
+            done = fast.extract(found, str(to), options, Reading(console, found, str(path)))
         except reader.ArchiveError as error:
             if not dry_run:
                 with act(None, reason=reason) as a:

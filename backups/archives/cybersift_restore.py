@@ -61,6 +61,8 @@ MAX_PAX = 1 << 20
 """Bytes of the extra headers of one entry."""
 MAX_META = 64 << 20
 """Bytes of the entries whose size the manifest does not have: header.json and meta.json."""
+PORTION, FEW_LINES = 128 << 10, 16
+"""Bytes of the manifest that are looked at together, and how few lines are not divided further."""
 MAX_EXTRA_HEADERS = 8
 MAX_HOLES = 1 << 21
 """Pieces in the map of a sparse file."""
@@ -133,6 +135,8 @@ def encoded(name: str) -> bytes:
 
 def printable(text: str) -> str:
     """The text with everything escaped that could move a terminal's cursor or that is no character."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
@@ -170,6 +174,35 @@ class Names:
         self._add_parents(path)
         self._check_link(entry)
         self.kinds[path] = entry.type
+
+    def add_plain(self, kinds: dict[str, str], above: set[str]) -> bool:
+        """The same for many files and directories at once. The last part and the length of each name are right, and
+        ``above`` are the directories that they are in. False where that cannot be: then nothing was taken, and one
+        after the other will show which it is."""
+        if not self.kinds.keys().isdisjoint(kinds):
+            return False
+        parents = self._parents_of(above)
+        if parents is None:
+            return False
+        for each in itertools.chain(parents, self.parents.intersection(kinds)):
+            if kinds.get(each, self.kinds.get(each, "d")) != "d":
+                return False
+        self.parents |= parents
+        self.kinds.update(kinds)
+        return True
+
+    def _parents_of(self, above: set[str]) -> set[str] | None:
+        """Those directories that are new, and new ones above them; None where one has a bad name."""
+        found: set[str] = set()
+        for path in above - self.parents:
+            try:
+                check_name(path)
+            except Damaged:
+                return None
+            while path and path not in self.parents and path not in found:
+                found.add(path)
+                path = parent_of(path)
+        return found
 
     def _add_parents(self, path: str) -> None:
         parent = parent_of(path)
@@ -220,8 +253,45 @@ class Entry:
 
     def as_json(self) -> dict[str, Any]:
         """What the manifest says of it, without attributes' values."""
-        known = {key: getattr(self, key) for key in self.__slots__ if key != "xattrs"}
+        known = {key: getattr(self, key) for key in Entry.__slots__ if key != "xattrs"}
         return {key: value for key, value in known.items() if value not in (None, "") and value is not False}
+
+
+class Who(NamedTuple):
+    """Mode and owner, which many entries have in common."""
+
+    mode: int
+    uid: int
+    gid: int
+    uname: str
+    gname: str
+
+
+class Line(NamedTuple):
+    """An ``Entry`` that is a regular file or a directory and no more: nearly all are. There may be millions, so that
+    numbers are made of their digits when somebody asks for them."""
+
+    path: str
+    type: str
+    size_digits: str
+    who: Who
+    mtime_digits: str
+    digest: str
+    at: int
+
+    size = property(lambda self: int(self.size_digits) if self.size_digits else None)
+    mode = property(lambda self: self.who.mode)
+    uid = property(lambda self: self.who.uid)
+    gid = property(lambda self: self.who.gid)
+    uname = property(lambda self: self.who.uname)
+    gname = property(lambda self: self.who.gname)
+    mtime = property(lambda self: int(self.mtime_digits))
+    sha256 = property(lambda self: self.digest or None)
+    target = ""
+    xattrs = property(lambda self: {})
+    sparse = changed = False
+    shown = property(lambda self: self.path[6:])
+    as_json = Entry.as_json
 
 
 # ---- The file and its blocks -------------------------------------------------------------------------------
@@ -322,6 +392,17 @@ class Codec:
         raise NotImplementedError
 
 
+def fast_zlib() -> Any:
+    """The package isal where it is installed, which inflates three times as fast; else Python's own zlib."""
+    try:
+        return importlib.import_module("isal.isal_zlib")
+    except ImportError:
+        return zlib
+
+
+INFLATER = fast_zlib()
+
+
 class GzipBlocks(Codec):
     """A block is a gzip member (RFC 1952) with its sizes in an extra field."""
 
@@ -330,15 +411,15 @@ class GzipBlocks(Codec):
     footer_end = b"\x03\x00" + bytes(8)
 
     def unpack(self, raw: bytes, block: Block) -> bytes:
-        inflater = zlib.decompressobj(-15)
+        inflater = INFLATER.decompressobj(-15)
         try:
             plain = inflater.decompress(memoryview(raw)[self.head : -8], block.plain + 1)
-        except zlib.error as error:
+        except INFLATER.error as error:
             raise Damaged(f"the block at {block.at:,} cannot be inflated: {error}") from None
         crc, length = struct.unpack("<II", raw[-8:])
         if len(plain) != block.plain or length != block.plain or not inflater.eof or inflater.unused_data:
             raise Damaged(f"the block at {block.at:,} does not hold the {block.plain:,} bytes that it announces")
-        if zlib.crc32(plain) != crc:
+        if INFLATER.crc32(plain) != crc:
             raise Damaged(f"the block at {block.at:,} fails its checksum")
         return plain
 
@@ -478,6 +559,10 @@ class Stream:
 
     def at_end(self) -> bool:
         return not self._fill()
+
+    def left(self) -> int:
+        """How many bytes are left of the piece that it is at."""
+        return len(self._piece)
 
     def drain(self) -> None:
         """Reads on to the end and forgets it."""
@@ -693,21 +778,37 @@ class SparseMap:
 # ---- The manifest ------------------------------------------------------------------------------------------
 
 
+PLAIN_LINE = re.compile(
+    r'^\{"path": "(([ !#-\[\]-~]{0,3839})/(?!\.\.?")[ !#-.0-\[\]-~]{1,255})"'
+    r', "type": "(?:d"|(f)", "size": (0|[1-9][0-9]{0,17}))'
+    r', ("mode": [0-9]{1,4}, "uid": [0-9]{1,10}, "gid": [0-9]{1,10}'
+    r', "uname": "[ !#-\[\]-~]*", "gname": "[ !#-\[\]-~]*")'
+    r', "mtime": (0|-?[1-8][0-9]{18}|-?[1-9][0-9]{0,17})'
+    r'(?(3), "sha256": "([^"]{64})"), "at": (0|[1-9][0-9]{0,17})\}(,?)$',
+    re.MULTILINE,
+)
+"""A file or directory in the form that the writer gives it, with nothing escaped or out of the ordinary. All is right
+in what it finds but for what is faster to look at in many lines together: directory, mode and owner, digest."""
+
+
 class Manifest:
     """What an archive says of itself: ``head`` (the first line), ``entries``, ``redis`` and ``errors`` as they stand.
 
-    ``members`` are the entries of the tar in its order: the files, then two for each Redis server.
+    ``members`` are the entries of the tar in its order: the files, then two for each Redis server. ``starts`` are the
+    places in the file where some of them begin, each with the number of the first one.
     """
 
-    def __init__(self, lines: Iterator[bytes]) -> None:
+    def __init__(self, lines: Lines) -> None:
         self.head = self._read_head(next(lines, b""))
-        self.entries: list[Entry] = []
+        self.entries: list[Any] = []
         self.redis: list[dict] = []
         self.errors: list[dict] = []
-        self.members: list[Entry] = []
+        self.members: list[Any] = []
+        self.starts: list[tuple[int, int]] = []
         self._names = Names()
-        for key, take in (("files", self._take_file), ("redis", self._take_redis), ("errors", self.errors.append)):
-            self._read_list(lines, key, take)
+        self._read_files(lines)
+        self._read_list(lines, "redis", self._take_redis)
+        self._read_list(lines, "errors", self.errors.append)
         if next(lines, None) is not None:
             raise Damaged("the manifest goes on behind its end")
 
@@ -720,12 +821,78 @@ class Manifest:
             raise Damaged(f"the archive has format {head.get('schema')!a:.20}, this program reads format {SCHEMA}")
         return head
 
+    def _read_files(self, lines: Lines) -> None:
+        self._begin(lines, "files")
+        more = ended = False
+        while not ended:
+            text, ended = lines.until(b"],")
+            if text:
+                self._take_files(text)
+                more = text.rstrip(b"\n").endswith(b",")
+            elif not ended:
+                raise Damaged("the manifest's list of files does not end")
+        if more:
+            raise Damaged("the manifest's list of files has a comma too much")
+
+    def _take_files(self, text: bytes) -> None:
+        """Whole lines: all at once if they are plain, else in two parts, else one by one."""
+        if self._take_plain(text):
+            return
+        middle = text.rfind(b"\n", 0, len(text) // 2) + 1
+        if middle and text.count(b"\n") > FEW_LINES:
+            self._take_files(text[:middle])
+            self._take_files(text[middle:])
+            return
+        for line in text[: -1 if text.endswith(b"\n") else None].split(b"\n"):
+            self._take_file(parse_line(line[:-1] if line.endswith(b",") else line))
+
+    def _take_plain(self, text: bytes) -> bool:
+        """Takes lines that are all plain. False, and nothing is taken, where one is not, or may not be believed."""
+        found = PLAIN_LINE.findall(text.decode("ascii")) if text.isascii() else []
+        if not found or len(found) != text.count(b"\n"):
+            return False
+        paths, above, letters, sizes, whos, times, digests, places, _ = zip(*found)
+        types = [letter or "d" for letter in letters]
+        named, directories = dict(zip(paths, types)), set(above)
+        starts, ats = self._starts_of(places)
+        try:
+            known, hexadecimal = {each: who_of(each) for each in set(whos)}, "".join(digests)
+            if bytes.fromhex(hexadecimal).hex() != hexadecimal:
+                return False
+        except (Damaged, ValueError):
+            return False
+        below = all(each == "files" or each.startswith("files/") for each in directories)
+        if not below or len(named) != len(paths) or not ats or not self._names.add_plain(named, directories):
+            return False
+        columns = zip(paths, types, sizes, map(known.__getitem__, whos), times, digests, ats)
+        lines = list(map(functools.partial(tuple.__new__, Line), columns))
+        self.starts += starts
+        self.entries += lines
+        self.members += lines
+        return True
+
+    def _starts_of(self, places: Iterable[str]) -> tuple[list[tuple[int, int]], list[int]]:
+        """What such places add to ``starts``, and the place of each; nothing where they are not in order."""
+        last, starts, ats = (self.starts[-1][0] if self.starts else 0), [], []
+        for digits, same in itertools.groupby(places):
+            at = int(digits)
+            if at < max(last, 1):
+                return [], []
+            if at > last:
+                starts.append((at, len(self.members) + len(ats)))
+            ats += [at] * sum(1 for _ in same)
+            last = at
+        return starts, ats
+
     @staticmethod
-    def _read_list(lines: Iterator[bytes], key: str, take: Callable[[dict], None]) -> None:
-        """The lines from ``"key": [`` to ``],`` or, of the last list, to ``]}``."""
-        end, more = (b"]}" if key == "errors" else b"],"), False
+    def _begin(lines: Iterator[bytes], key: str) -> None:
         if next(lines, b"") != b'"%s": [' % key.encode():
             raise Damaged(f"the manifest has no list of {key} where it belongs")
+
+    def _read_list(self, lines: Iterator[bytes], key: str, take: Callable[[dict], None]) -> None:
+        """The lines from ``"key": [`` to ``],`` or, of the last list, to ``]}``."""
+        end, more = (b"]}" if key == "errors" else b"],"), False
+        self._begin(lines, key)
         for line in lines:
             if line == end and not more:
                 return
@@ -751,8 +918,11 @@ class Manifest:
 
     def _add(self, entry: Entry) -> None:
         self._names.add(entry)
-        if entry.at < (self.members[-1].at if self.members else 1):
+        last = self.starts[-1][0] if self.starts else 0
+        if entry.at < max(last, 1):
             raise Damaged(f"{printable(entry.path)} is not where its place in the manifest says")
+        if entry.at > last:
+            self.starts.append((entry.at, len(self.members)))
         self.members.append(entry)
 
 
@@ -782,10 +952,8 @@ def entry_of(record: dict) -> Entry:
     kind = text_of(record, "type")
     if kind not in ("f", "d", "l", "h"):
         raise Damaged(f"an entry of a kind that archives do not have: {kind!a:.20}")
-    known: dict[str, Any] = {key: natural_of(record, key) for key in ("uid", "gid", "mode", "at")}
-    if known["mode"] > 0o7777 or max(known["uid"], known["gid"]) > 0xFFFFFFFE:
-        raise Damaged("a mode or an owner that cannot be")
-    known.update(uname=text_of(record, "uname"), gname=text_of(record, "gname"), mtime=integer_of(record, "mtime"))
+    known: dict[str, Any] = owner_of(record)._asdict()
+    known.update(at=natural_of(record, "at"), mtime=integer_of(record, "mtime"))
     if kind == "f":
         known.update(size=natural_of(record, "size"), sha256=digest_of(record, "sha256"))
         known.update(sparse=record.get("sparse") is True, changed=record.get("changed") is True)
@@ -793,6 +961,19 @@ def entry_of(record: dict) -> Entry:
         known["target"] = text_of(record, "target")
     known["xattrs"] = attributes(record.get("xattrs", {}))
     return Entry(text_of(record, "path"), kind, **known)
+
+
+def owner_of(record: dict) -> Who:
+    mode, uid, gid = (natural_of(record, key) for key in ("mode", "uid", "gid"))
+    if mode > 0o7777 or max(uid, gid) > 0xFFFFFFFE:
+        raise Damaged("a mode or an owner that cannot be")
+    return Who(mode, uid, gid, text_of(record, "uname"), text_of(record, "gname"))
+
+
+@functools.lru_cache(maxsize=1024)
+def who_of(text: str) -> Who:
+    """Of this part of a line."""
+    return owner_of(parse_line(b"{%s}" % text.encode("ascii")))
 
 
 def text_of(record: dict, key: str) -> str:
@@ -833,18 +1014,51 @@ def attributes(values: Any) -> dict[str, bytes]:
         raise Damaged("extended attributes that are no base64") from None
 
 
-def lines_of(pieces: Iterable[memoryview], digest: Any) -> Iterator[bytes]:
-    """The lines without their ends, while ``digest`` takes all bytes."""
-    rest = b""
-    for piece in pieces:
-        digest.update(piece)
-        lines = (rest + piece).split(b"\n")
-        rest = lines.pop()
-        if len(rest) > MAX_LINE or any(len(line) > MAX_LINE for line in lines):
-            raise Damaged(f"a line of the manifest has more than {MAX_LINE:,} bytes")
-        yield from lines
-    if rest:
-        yield rest
+class Lines:
+    """The lines of a manifest without their ends, or many of them at once, while ``digest`` takes all bytes."""
+
+    def __init__(self, pieces: Iterable[memoryview], digest: Callable[[memoryview], Any]) -> None:
+        self._pieces, self._digest = iter(self._cut(pieces)), digest
+        self._text, self._at, self._rest = b"", 0, b""
+
+    def __iter__(self) -> Lines:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._at == len(self._text) and not self._fill():
+            raise StopIteration
+        begin, end = self._at, self._text.find(b"\n", self._at)
+        self._at = end + 1 if end >= 0 else len(self._text)
+        return self._text[begin : end if end >= 0 else None]
+
+    def until(self, end: bytes) -> tuple[bytes, bool]:
+        """Whole lines with their ends, as many as are at hand, and whether the line ``end`` came behind them, which
+        is then passed. Nothing where the text is over."""
+        if self._at == len(self._text) and not self._fill():
+            return b"", False
+        lines, found, self._text = (b"\n" + self._text[self._at :]).partition(b"\n" + end + b"\n")
+        self._at = 0
+        return (lines[1:] + b"\n" if found and lines else lines[1:]), bool(found)
+
+    def _cut(self, pieces: Iterable[memoryview]) -> Iterator[memoryview]:
+        for piece in pieces:
+            self._digest(piece)
+            for at in range(0, len(piece), PORTION):
+                yield piece[at : at + PORTION]
+
+    def _fill(self) -> bool:
+        """Gets more lines, at the end of the text also one without an end. Whether there are any."""
+        self._text, self._at = b"", 0
+        for piece in self._pieces:
+            self._rest += piece
+            end = self._rest.rfind(b"\n") + 1
+            if (self._rest.find(b"\n") if end else len(self._rest)) > MAX_LINE:  # the others are in one piece
+                raise Damaged(f"a line of the manifest has more than {MAX_LINE:,} bytes")
+            if end:
+                self._text, self._rest = self._rest[:end], self._rest[end:]
+                return True
+        self._text, self._rest = self._rest, b""
+        return bool(self._text)
 
 
 # ---- An archive of the console -----------------------------------------------------------------------------
@@ -872,16 +1086,20 @@ class Archive:
 
     def _read_manifest(self) -> Manifest:
         blocks = self.codec.blocks(self.source, self.footer.at, self.footer.at + self.footer.size)
-        stream = Stream(map(self._unpack, blocks))
+        with ThreadPoolExecutor(1) as pool:  # which inflates the next block while the lines of one are read
+            coming = ahead((pool.submit(self._unpack, block) for block in blocks), 1)
+            return self._manifest_in(Stream(future.result() for future in coming), pool)
+
+    def _manifest_in(self, stream: Stream, pool: ThreadPoolExecutor) -> Manifest:
         header = next_entry(stream)
         if header is None or header.path != MANIFEST.encode() or header.kind != b"0":
             raise Damaged("the footer does not lead to a manifest")
         sha256 = hashlib.sha256()
         try:
-            manifest = Manifest(lines_of(stream.pieces(header.size), sha256))
+            manifest = Manifest(Lines(stream.pieces(header.size), functools.partial(pool.submit, sha256.update)))
         except Damaged as error:
             raise Damaged(f"The manifest: {error}") from None
-        if sha256.digest() != self.footer.sha256:
+        if pool.submit(sha256.digest).result() != self.footer.sha256:
             raise Damaged("the manifest fails its checksum")
         skip_padding(stream, header.size, strict=True)
         self._check_end(stream)
@@ -896,13 +1114,17 @@ class Archive:
 
     def _extents(self) -> Iterator[Extent]:
         """The whole file up to the manifest, cut where the manifest says that entries begin."""
-        groups = [(at, list(members)) for at, members in itertools.groupby(self.manifest.members, lambda m: m.at)]
-        groups.insert(0, (0, [Entry(HEADER, "f")]))
-        ends = [at for at, _ in groups[1:]] + [self.footer.at]
-        for (start, members), end in zip(groups, ends):
-            if start >= end:
-                raise Damaged(f"{printable(members[0].path)} would begin behind the manifest")
-            yield Extent(start, end, members)
+        members, starts = self.manifest.members, self.manifest.starts
+        ends = [*starts, (self.footer.at, len(members))]
+        yield self._extent(0, ends[0][0], [Entry(HEADER, "f")])
+        for (start, first), (end, behind) in zip(starts, ends[1:]):
+            yield self._extent(start, end, members[first:behind])
+
+    @staticmethod
+    def _extent(start: int, end: int, members: list[Any]) -> Extent:
+        if start >= end:
+            raise Damaged(f"{printable(members[0].path)} would begin behind the manifest")
+        return Extent(start, end, members)
 
     def _unpack(self, block: Block) -> bytes:
         return self.codec.unpack(self.source.read(block.at, block.size), block)
@@ -1053,7 +1275,10 @@ class MemberDamaged(Damaged):
 
 
 class Verified:
-    """What ``verify`` found: entries and bytes that are right, and those that are not, with the reason."""
+    """What ``verify`` found: entries and bytes that are right, and those that are not, with the reason. ``sampled``
+    is the part of the file that was read for it."""
+
+    sampled = 1.0
 
     def __init__(self) -> None:
         self.members = self.bytes = self.unread = 0
@@ -1753,13 +1978,15 @@ class Extracted:
 def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
     """Whether a path or a directory above it fits one of the patterns; everything does where there are none."""
     expressions = [re.compile(fnmatch.translate(pattern.rstrip("/"))) for pattern in patterns]
+    if not expressions:
+        return lambda path: True
 
     def matches(path: str) -> bool:
         while path:
             if any(expression.match(path) for expression in expressions):
                 return True
             path = parent_of(path)
-        return not expressions
+        return False
 
     return matches
 
@@ -1793,6 +2020,13 @@ class Plan:
             self.links.append(entry)
         return True
 
+    def add_lines(self, lines: Iterable[Line]) -> None:
+        """The same for many, all of which are wanted."""
+        lines = list(lines)
+        self.read.update(line.path for line in lines)
+        self.writes.update((line.path, line) for line in lines if line.type == "f")
+        self.directories.update((encoded(line.path), line) for line in lines if line.type == "d")
+
     def add_parents(self, members: Iterable[Entry]) -> None:
         """The directories above what is wanted are made as they were, too."""
         wanted = itertools.chain(self.writes.values(), self.symlinks, self.links, list(self.directories.values()))
@@ -1812,12 +2046,16 @@ def plan_of(archive: Archive, options: Options) -> Plan:
     plan, top = Plan(options.only), f"files/{options.source}"
     if options.source and not any(member.path == top and member.type == "d" for member in archive.manifest.members):
         raise Unavailable(f"The archive has no source that is a directory called {printable(options.source)}.")
-    for member in archive.manifest.members:
+    members = archive.manifest.members
+    if not options.source and not options.only and all(type(member) is Line for member in members):
+        plan.add_lines(members)
+        return plan
+    for member in members:
         if not options.source or member.path == top or member.path.startswith(top + "/"):
             plan.add(member)
     if options.only and not len(plan):
         raise Unavailable("Nothing in the archive has such a name.")
-    plan.add_parents(archive.manifest.members)
+    plan.add_parents(members)
     return plan
 
 
@@ -1841,8 +2079,32 @@ def size_of(archive: Archive, plan: Plan) -> int:
 DEFAULTS = Options()
 
 
+def fill(archive: Archive, plan: Plan, root: int, options: Options, progress: Progress) -> int:
+    """Writes all that is planned; gives the number of attributes that could not be kept."""
+    tree = Tree(root, options)
+
+    def sink_of(member: Entry) -> Sink:
+        entry = plan.writes.get(member.path)
+        return Sink() if entry is None else NewFile(tree, entry, content=member)
+
+    with contextlib.closing(tree):
+        with contextlib.closing(archive.read(wanted_extents(archive, plan), options.jobs)) as parts:
+            for extent, stream in parts:
+                read_extent(archive, extent, stream, sink_of, progress)
+        links_and_directories(tree, plan)
+    return tree.undressed
+
+
+Fill = Callable[[Archive, Plan, int, Options, Progress], int]
+"""What writes the files, as ``fill`` does: the console has a faster one."""
+
+
 def extract(
-    archive: Archive | Foreign, to: str, options: Options = DEFAULTS, progress: Progress = no_progress
+    archive: Archive | Foreign,
+    to: str,
+    options: Options = DEFAULTS,
+    progress: Progress = no_progress,
+    fill: Fill = fill,
 ) -> Extracted:
     """Extracts into ``to``, an empty directory or one that does not exist; all of it, or nothing.
 
@@ -1852,15 +2114,16 @@ def extract(
     if (options.owner or options.special) and os.geteuid() != 0:
         raise Unavailable("Only root can give files to others or make them setuid.")
     try:
-        return _extract(archive, to, options, progress)
+        return _extract(archive, to, options, progress, fill)
     except CannotRename:  # a mount point of which nobody said so
-        return _extract(archive, to, options, progress, inside=True)
+        return _extract(archive, to, options, progress, fill, inside=True)
 
 
 def _extract(
-    archive: Archive | Foreign, to: str, options: Options, progress: Progress, inside: bool = False
+    archive: Archive | Foreign, to: str, options: Options, progress: Progress, fill: Fill, inside: bool = False
 ) -> Extracted:
-    work = _extract_ours if isinstance(archive, Archive) else _extract_foreign
+    ours = isinstance(archive, Archive)
+    work: Any = functools.partial(_extract_ours, fill=fill) if ours else _extract_foreign
     with Target(to, options.replace, inside) as target, explained(f"extracted to {printable(to)}"):
         if options.dry_run:
             return work(archive, target, options, progress)
@@ -1883,7 +2146,7 @@ def explained(what: str) -> Iterator[None]:
         raise kind(f"It could not be {what}: {error.strerror or error}") from None
 
 
-def _extract_ours(archive: Archive, target: Target, options: Options, progress: Progress) -> Extracted:
+def _extract_ours(archive: Archive, target: Target, options: Options, progress: Progress, fill: Fill) -> Extracted:
     existing, leftovers, plan = target.existing(), target.leftovers(), plan_of(archive, options)
     size, undressed = size_of(archive, plan), 0
     if options.replace and options.only:
@@ -1891,28 +2154,12 @@ def _extract_ours(archive: Archive, target: Target, options: Options, progress: 
     target.check_space(size, len(plan))
     if not options.dry_run:
         with target.stage() as (stage, root):
-            undressed = _fill(archive, plan, root, options, progress)
+            undressed = fill(archive, plan, root, options, progress)
             _finish(target, stage, root, existing, options)
     return Extracted(len(plan), size, leftovers, undressed)
 
 
-def _fill(archive: Archive, plan: Plan, root: int, options: Options, progress: Progress) -> int:
-    """Writes all that is planned; gives the number of attributes that could not be kept."""
-    tree = Tree(root, options)
-
-    def sink_of(member: Entry) -> Sink:
-        entry = plan.writes.get(member.path)
-        return Sink() if entry is None else NewFile(tree, entry, content=member)
-
-    with contextlib.closing(tree):
-        with contextlib.closing(archive.read(wanted_extents(archive, plan), options.jobs)) as parts:
-            for extent, stream in parts:
-                read_extent(archive, extent, stream, sink_of, progress)
-        _links_and_directories(tree, plan)
-    return tree.undressed
-
-
-def _links_and_directories(tree: Tree, plan: Plan) -> None:
+def links_and_directories(tree: Tree, plan: Plan) -> None:
     """What is made when all files are there: before, a link could be in the way of a name."""
     directories = {tree.place(entry.path): entry for entry in plan.directories.values()}
     for path in directories:
@@ -1950,7 +2197,7 @@ def _extract_foreign(archive: Foreign, target: Target, options: Options, progres
         with contextlib.closing(tree):
             new_file = functools.partial(_new_file, tree)
             size = _read_foreign(archive, plan, target.usable(), new_file, progress)
-            _links_and_directories(tree, plan)
+            links_and_directories(tree, plan)
         _finish(target, stage, root, existing, options)
     return Extracted(len(plan), size, leftovers, tree.undressed)
 
@@ -3403,9 +3650,17 @@ def _count(word: str) -> int:
     return int(word)
 
 
-def main(argv: list[str] | None = None) -> int:
+class Hands(NamedTuple):
+    """What does the work of the program: the console has faster ones."""
+
+    verify: Callable[..., Verified] = verify
+    extract: Callable[..., Extracted] = extract
+
+
+def main(argv: list[str] | None = None, hands: Hands = Hands()) -> int:  # noqa: B008 - it cannot be changed
     """Runs the program; gives its exit code."""
     arguments = parser().parse_args(argv)
+    arguments.hands = hands
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -3425,13 +3680,16 @@ def opened_for(arguments: argparse.Namespace, scratch: str | None = None) -> Any
 def run_list(arguments: argparse.Namespace) -> int:
     matches = matcher(arguments.only)
     with opened_for(arguments) as archive:
-        entries = [entry for entry in entries_of(archive) if matches(entry.shown)]
+        entries = list(entries_of(archive))
+        if arguments.only:
+            entries = [entry for entry in entries if matches(entry.shown)]
         if arguments.json:
             print(json.dumps(listing(archive, entries)))
             return 0
         note(archive)
-        for entry in entries:
-            print(long_line(entry) if arguments.long else printable(entry.shown))
+        for at in range(0, len(entries), 10_000):
+            many = entries[at : at + 10_000]
+            print("\n".join([long_line(each) if arguments.long else printable(each.shown) for each in many]))
     return 0
 
 
@@ -3486,7 +3744,7 @@ def moment(mtime: int | None) -> str:
 def run_verify(arguments: argparse.Namespace) -> int:
     with opened_for(arguments) as archive:
         with progress_of(archive) as progress:
-            found = verify(archive, arguments.jobs, progress)
+            found = arguments.hands.verify(archive, arguments.jobs, progress)
         if arguments.json:
             damaged = [{"path": path, "why": why} for path, why in found.damaged]
             print(
@@ -3531,7 +3789,7 @@ def run_extract(arguments: argparse.Namespace) -> int:
     scratch = os.path.dirname(os.path.abspath(arguments.to))
     with opened_for(arguments, scratch) as archive:
         with progress_of(archive) as progress:
-            done = extract(archive, arguments.to, options, progress)
+            done = arguments.hands.extract(archive, arguments.to, options, progress)
         if arguments.json:
             print(
                 json.dumps({"ok": True, "checksums": archive.has_checksums, "dry_run": options.dry_run, **vars(done)})

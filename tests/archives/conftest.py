@@ -7,7 +7,18 @@ import os
 import pytest
 from django.conf import settings
 
+from backups.archives import cybersift_restore as reader
+from backups.archives.format import fast
 from backups.archives.models import ArchiveLocation, ArchiveProfile
+
+from . import restoring
+
+
+@pytest.fixture(params=["portable", "fast"])
+def hands(request, monkeypatch):
+    """Both readers: whatever is refused, is refused by both."""
+    chosen = reader.Hands() if request.param == "portable" else reader.Hands(fast.verify, fast.extract)
+    monkeypatch.setattr(restoring, "HANDS", chosen)
 
 
 @pytest.fixture

@@ -3,13 +3,17 @@
 import json
 import random
 import struct
+import zlib
 
 import pytest
+from isal import isal_zlib
 
 from backups.archives import cybersift_restore as reader
 
 from .making import HEAD, Item, Maker, Redis, gzip_block, manifest_text, sample, ustar
 from .restoring import archive_file, extract, is_refused, picture, verify
+
+pytestmark = pytest.mark.usefixtures("hands")
 
 CODECS = ("gz", "tar", "zst")
 
@@ -217,7 +221,8 @@ def test_blocks_that_lie_are_refused(case, field):
     assert why in field.refuse(with_block(block))
 
 
-def test_a_bomb_is_not_inflated(field, monkeypatch):
+@pytest.mark.parametrize("inflater", [zlib, isal_zlib])
+def test_a_bomb_is_not_inflated(inflater, field, monkeypatch):
     """A block that announces 1 KiB and holds 40 MiB: what comes out of the inflater is a byte more than announced."""
     sizes = []
 
@@ -233,8 +238,9 @@ def test_a_bomb_is_not_inflated(field, monkeypatch):
             sizes.append(len(plain))
             return plain
 
-    real = reader.zlib.decompressobj
-    monkeypatch.setattr(reader.zlib, "decompressobj", Watched)
+    real = inflater.decompressobj
+    monkeypatch.setattr(inflater, "decompressobj", Watched)
+    monkeypatch.setattr(reader, "INFLATER", inflater)
     bomb = gzip_block(bytes(40 << 20), announced=1 << 20)
 
     assert "announces" in field.refuse(with_block(bomb))

@@ -14,6 +14,8 @@ from backups.archives import cybersift_restore as reader
 from .making import member, padded, pax, sample, ustar
 from .restoring import archive_file, extract, is_refused, picture, verify
 
+pytestmark = pytest.mark.usefixtures("hands")
+
 
 def tar_of(*members: tarfile.TarInfo, form=tarfile.PAX_FORMAT) -> bytes:
     """A tar by Python's own module."""

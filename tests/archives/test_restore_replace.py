@@ -15,6 +15,8 @@ from .killing import own_names
 from .making import Item, Maker, padded, sample, ustar
 from .restoring import archive_file, extract, picture, run
 
+pytestmark = pytest.mark.usefixtures("hands")
+
 
 @pytest.fixture
 def path(tmp_path) -> str:

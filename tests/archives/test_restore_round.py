@@ -14,6 +14,8 @@ from backups.archives import cybersift_restore as reader
 from .making import MTIME, Item, Maker, Redis, sample
 from .restoring import archive_file, extract, is_refused, picture, verify
 
+pytestmark = pytest.mark.usefixtures("hands")
+
 CODECS = ("gz", "tar", "zst")
 
 

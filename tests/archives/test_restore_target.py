@@ -16,6 +16,8 @@ from backups.archives import cybersift_restore as reader
 from .making import Item, Maker, sample
 from .restoring import PROGRAM, archive_file, extract, picture, run
 
+pytestmark = pytest.mark.usefixtures("hands")
+
 
 @pytest.fixture
 def path(tmp_path) -> str:
