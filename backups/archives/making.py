@@ -26,6 +26,7 @@ from .redis_access import Copy, access_of
 from .sources import Source
 
 FULL = "The disk of the location is full. What had been written was removed. Remove old archives, or make room."
+LOST_KEY = "The key with which this archive was to be encrypted cannot be opened on this host. Start again."
 KEPT_FREE = 0.02
 """Of the file system of a location: other programs must not stop because of an archive."""
 LOGGED = 100
@@ -89,6 +90,8 @@ def make(turn: Turn, archive: Archive) -> Made:
             facts = reading.facts_of(archive.path, found)
             indexes.keep(archive, found)
             judged = flows.judge(archive, found)
+    except reading.NoKey as error:
+        raise NotMade(LOST_KEY) from error
     except reader.ArchiveError as error:
         raise NotMade(
             f"There is a file {archive.path} that cannot be read. It is left as it is.", str(error)
@@ -142,7 +145,10 @@ def _sealing(archive: Archive) -> dict:
     if not archive.encrypted:
         return {}
     recipients = [parse_recipient(each["key"]) for each in archive.made_by.recipients]
-    return {"recipients": recipients, "file_key": reading.file_key_of(archive)}
+    try:
+        return {"recipients": recipients, "file_key": reading.file_key_of(archive)}
+    except reading.NoKey as error:
+        raise NotMade(LOST_KEY) from error
 
 
 def _about(archive: Archive) -> About:

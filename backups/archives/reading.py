@@ -153,7 +153,8 @@ def take_out(
 
 @dataclass
 class Checked:
-    """What a reading found. ``sampled`` is how much of the data was read, 1 for all of it."""
+    """What a reading found. ``sampled`` is how much of the data was read, 1 for all of it; ``unchanged``: nothing is
+    known that the row does not say."""
 
     good: bool
     sentence: str
@@ -174,7 +175,7 @@ class Checked:
         columns = {"structure_at": now, "structure_good": self.structure, "damage": self.damage[:MOST_DAMAGE]}
         columns |= {"sha256": self.sha256} if self.sha256 else {}
         if self.missing:
-            return {"state": ArchiveState.MISSING, "structure_good": False, "damage": []}
+            return {"state": ArchiveState.MISSING, "gone_at": now}
         if not self.good:
             return columns | {"state": ArchiveState.DAMAGED, "checksums_at": now, "checksums_good": False}
         if self.foreign:
@@ -197,9 +198,10 @@ def check(turn: Turn, archive: Archive, *, sample: bool = False) -> Checked:
     except NoKey:
         return _compared(archive, whole.hex())
     except reader.Unavailable as error:
-        gone = not os.path.lexists(archive.path)
-        text = f"There is no file {archive.path} any more." if gone else str(error)
-        return Checked(False, text, text, structure=False, missing=gone)
+        if os.path.lexists(archive.path):  # which says nothing of what is in it
+            return Checked(False, f"It could not be read, and is as it was: {error}", unchanged=True)
+        text = f"There is no file {archive.path} any more."
+        return Checked(False, text, text, missing=True)
     except reader.ArchiveError as error:
         text = f"The archive is damaged: {error}. Do not count on it; make another one."
         return Checked(False, text, text, [str(error)], structure=False)

@@ -184,11 +184,12 @@ def record_made(a: Act, archive: Archive, columns: dict, read: dict) -> None:
 def record_verified(a: Act, archive: Archive, run: Run, columns: dict, message: str = "") -> None:
     """It was read: what was found (``columns`` of Archive, its state among them). The file key is not needed any
     more."""
-    ArchiveRun.objects.filter(pk=archive.made_by_id).update(sealed_key="")
-    set_state(archive, columns.pop("state"), message, **columns)
-    good = columns["structure_good"] and columns["checksums_good"] is not False
-    action = "archive.verified" if good else "archive.damaged"
-    a.record(action, archive, change={"damage": columns["damage"]} if columns.get("damage") else {}, run=run.pk)
+    forget_file_key(archive)
+    state = columns.pop("state")
+    set_state(archive, state, message, **columns)
+    actions = {ArchiveState.DAMAGED: "archive.damaged", ArchiveState.MISSING: "archive.missing"}
+    change = {"damage": columns["damage"]} if columns.get("damage") else {}
+    a.record(actions.get(state, "archive.verified"), archive, change=change, run=run.pk)
 
 
 def record_compared(a: Act, archive: Archive, run: Run, *, same: bool) -> None:
@@ -201,6 +202,11 @@ def keep_file_key(archive: Archive) -> None:
     """Make the key of an archive that will be encrypted, and keep it sealed until the archive was read back."""
     sealed = seal(archive.made_by.key_context, os.urandom(16).hex())
     ArchiveRun.objects.filter(pk=archive.made_by_id).update(sealed_key=sealed)
+
+
+def forget_file_key(archive: Archive) -> None:
+    """Nobody here opens it from now on."""
+    ArchiveRun.objects.filter(pk=archive.made_by_id).update(sealed_key="")
 
 
 def give_up(run: Run) -> None:

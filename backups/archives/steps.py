@@ -47,6 +47,7 @@ def pack(turn: Turn):
     turn.remember(unreadable=made.unreadable, bad_flows=made.bad_flows, packed_size=made.columns["size"])
     note = f"{count_of(made.read['files'], 'file')}, {size(made.columns['size'])}"
     if archive.made_by.read_back == ReadBack.NEVER:
+        turn.write(lambda a: services.forget_file_key(archive))
         return _made_only(turn, note)
     return Next(note)
 
@@ -55,6 +56,7 @@ def read_back(turn: Turn):
     """Read it from the disk again, whole or a sample, and hold everything against its checksums."""
     archive = _archive(turn)
     if turn.cancel_requested:
+        turn.write(lambda a: services.forget_file_key(archive))
         return Done(
             RunState.CANCELLED,
             Effect.APPLIED,
@@ -80,6 +82,7 @@ def _judge(turn: Turn, archive: Archive, checked: "reading.Checked", *, making: 
     turn.log(checked.sentence, Level.DONE if checked.good else Level.ERROR)
     effect = Effect.APPLIED if making else Effect.NONE
     if checked.cancelled:
+        turn.write(lambda a: services.forget_file_key(archive))
         return Done(RunState.CANCELLED, effect, "The reading was not finished; what it says of the archive stays.")
     if checked.unchanged:
         turn.write(lambda a: services.record_compared(a, archive, turn.run, same=checked.good))
@@ -117,12 +120,14 @@ def _failed(turn: Turn, archive: Archive, error: NotMade, effect: str):
     turn.log(error.message, Level.ERROR)
     if error.mend:
         turn.remember(mend=error.mend)
+    turn.write(lambda a: services.forget_file_key(archive))
     turn.write(lambda a: services.set_state(archive, ArchiveState.FAILED, error.message, detail=error.detail))
     return Done(RunState.FAILED, effect, error=error.message, detail=error.detail)
 
 
 def _cancelled(turn: Turn, archive: Archive, words: str, effect: str = Effect.NONE):
     turn.log(f"Cancelled. {words}", Level.WARNING)
+    turn.write(lambda a: services.forget_file_key(archive))
     turn.write(lambda a: services.set_state(archive, ArchiveState.CANCELLED, words))
     return Done(RunState.CANCELLED, effect, words)
 

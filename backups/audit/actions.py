@@ -81,6 +81,7 @@ ACTIONS: dict[str, Action] = {
     "archive.made": Action("Backups", INFO, "Archive {object} was written"),
     "archive.verified": Action("Backups", INFO, "Archive {object} was read back whole, and is good"),
     "archive.unchanged": Action("Backups", INFO, "Archive {object} is still the file that was read back"),
+    "archive.missing": Action("Backups", GRAVE, "Archive {object} is not in its location any more"),
     "archive.damaged": Action("Backups", GRAVE, "Archive {object} is damaged"),
     "archive.downloaded": Action("Backups", NOTICE, "{actor} downloaded a file out of archive {object}"),
     "archive.deleted": Action("Backups", GRAVE, "Archive {object} was deleted"),
