@@ -1,104 +1,47 @@
-"""An archive beside the folders that it was made of."""
+"""Which rows and files of a location need a closer look."""
 
-import os
+from hypothesis import given
+from hypothesis import strategies as st
 
-import pytest
-from django.urls import reverse
+from backups.archives.compare import SETTLED_NS, Known, compare
+from backups.archives.folder import File
 
-from backups.archives import comparing, making, reading
-from backups.archives.models import Archive
-from backups.archives.services import ArchiveRefused, queue_archive, queue_compare
-from backups.runs.models import RunState
-from tests.turns import work
+NOW = 10**18
+NAMES = st.sampled_from([f"{letter}.tar" for letter in "abcdef"])
+TIMES = st.sampled_from([1, 2, NOW - SETTLED_NS // 2, NOW + 10**12])
+STATES = st.sampled_from(["wanted", "finished", "verified", "unknown", "found", "damaged"])
 
-pytestmark = pytest.mark.db
-
-
-@pytest.fixture
-def archive(profile, tree, cast):
-    with (tree / "models/sparse.bin").open("wb") as file:
-        file.truncate(8 << 20)
-        file.seek(5 << 20)
-        file.write(b"middle")
-    (tree / "models/small-holes.bin").write_bytes(b"")
-    os.truncate(tree / "models/small-holes.bin", 70_000)
-    os.link(tree / "models/detector/weights.bin", tree / "models/again.bin")
-    (tree / "models/current").symlink_to("detector")
-    os.mkfifo(tree / "models/pipe")
-    (tree / os.fsdecode(b"models/\xff.bin")).write_bytes(b"odd")
-    work(queue_archive(actor=cast["operator"], profile=profile))
-    return Archive.objects.get()
+files = st.dictionaries(NAMES, st.tuples(st.integers(1, 2), TIMES)).map(
+    lambda given: {name: File(name, *facts) for name, facts in given.items()}
+)
+rows = st.dictionaries(NAMES, st.tuples(STATES, st.integers(1, 2), TIMES, st.booleans())).map(
+    lambda given: [
+        Known(pk, name, state, size, at, "", True, True, busy)
+        for pk, (name, (state, size, at, busy)) in enumerate(given.items())
+    ]
+)
 
 
-def compared(archive, *, full: bool = False) -> dict[str, set[tuple[str, str]]]:
-    """kind -> what differs, over all sources."""
-    found = {}
-    with reading.opened(archive) as opened:
-        for source in making.sources_of(archive):
-            for kind, path, what in comparing.compare(opened, source, full=full).differences:
-                found.setdefault(kind, set()).add((path, what))
-    return found
+@given(rows, files)
+def test_each_is_looked_at_once_left_to_its_run_or_as_it_was(rows, files):
+    work, by_name = compare(rows, files, NOW), {row.name: row for row in rows}
+
+    assert {row.name for row in work.gone} == {row.name for row in rows if not row.is_run_s} - files.keys()
+    opened = [file.name for file, _ in work.to_open]
+    assert len(opened) == len(set(opened)) and set(opened) <= files.keys()
+    for file, row in work.to_open:
+        assert row is by_name.get(file.name) and (row is None or not row.is_run_s)
+    left = [files[name] for name in files.keys() - set(opened)]
+    same = [file for file in left if file.name in by_name and _is_settled_with(by_name[file.name], file)]
+    assert len(left) - len(same) == work.unsettled
 
 
-@pytest.mark.parametrize("full", [False, True])
-def test_what_nobody_touched_is_the_same(archive, full):
-    assert compared(archive, full=full) == {}
+def _is_settled_with(row: Known, file: File) -> bool:
+    return row.is_run_s or file[1:] == (row.size, row.mtime_ns) and row.state != "unknown"
 
 
-def test_each_difference_is_named_for_what_it_is(archive, tree):
-    (tree / "params/p1.json").write_text('{"rate": 1000}')
-    (tree / "params/p2.json").unlink()
-    (tree / "params/new.json").write_text("{}")
-    (tree / "params/p3.json").chmod(0o600)
-    (tree / "models/current").unlink()
-    (tree / "models/current").symlink_to("nowhere")
-    (tree / "models/cache/more.tmp").write_text("excluded, so nobody asks")
+def test_a_file_of_this_moment_waits_and_one_of_the_future_does_not():
+    growing, odd = File("a.tar", 1, NOW - 1), File("b.tar", 1, NOW + 1)
+    work = compare([], {file.name: file for file in (growing, odd)}, NOW)
 
-    found = compared(archive)
-
-    assert ("files/params/p1.json", "+3 bytes") in found[comparing.CHANGED]
-    assert found[comparing.ONLY_ARCHIVE] == {("files/params/p2.json", "")}
-    assert found[comparing.ONLY_THERE] == {("files/params/new.json", "")}
-    assert ("files/params/p3.json", "mode 600 instead of 644") in found[comparing.ATTRIBUTES]
-    assert ("files/models/current", "leads elsewhere") in found[comparing.CHANGED]
-
-
-def test_the_same_size_and_time_hides_a_change_only_from_the_quick_look(archive, tree):
-    weights = tree / "models/detector/weights.bin"
-    facts, data = weights.stat(), bytearray(weights.read_bytes())
-    data[1000] ^= 1
-    weights.write_bytes(data)
-    os.utime(weights, ns=(facts.st_atime_ns, facts.st_mtime_ns))
-
-    assert comparing.CHANGED not in compared(archive)
-    paths = {path for path, _ in compared(archive, full=True)[comparing.CHANGED]}
-    assert paths == {"files/models/detector/weights.bin", "files/models/again.bin"}
-
-
-def test_the_run_keeps_numbers_for_the_page_and_names_for_the_log(archive, tree, as_person, cast):
-    (tree / "params/p2.json").unlink()
-    client = as_person("approver")
-
-    answer = client.post(reverse("archives:compare", args=[archive.pk]))
-    run = work(archive.made_by.run.__class__.objects.filter(kind="compare_archive").get())
-
-    assert answer["Location"] == run.get_absolute_url()
-    assert run.state == RunState.SUCCEEDED
-    assert "Only in the archive: files/params/p2.json" in "\n".join(run.log.values_list("text", flat=True))
-    page = client.get(archive.get_absolute_url()).content.decode()
-    assert "Compared with what is there" in page and "by size and time" in page
-
-
-def test_a_folder_that_is_gone_is_said(archive, tree, cast):
-    tree.rename(tree.with_name("gone"))
-
-    run = work(queue_compare(archive, actor=cast["operator"]))
-
-    assert "cannot be looked at" in "\n".join(run.log.values_list("text", flat=True))
-
-
-def test_only_one_at_a_time(archive, cast):
-    queue_compare(archive, actor=cast["operator"])
-
-    with pytest.raises(ArchiveRefused, match="being compared already"):
-        queue_compare(archive, actor=cast["operator"])
+    assert [file for file, _ in work.to_open] == [odd] and work.unsettled == 1
