@@ -152,10 +152,10 @@ def _sealing(archive: Archive) -> dict:
 
 
 def _about(archive: Archive) -> About:
-    made_by = archive.made_by
-    folders = [{"kind": "files"} | each for each in made_by.sources["folders"]]
+    """The folders with the patterns they are read with, so that the archive alone tells what it was to hold."""
+    folders = [source.as_json() | {"kind": "files"} for source in sources_of(archive)]
     servers = [{"name": each.name, "kind": "redis", "address": each.address} for each in servers_of(archive)]
-    return About(settings.VERSION, [*folders, *servers], host=archive.host, backup_id=str(made_by.backup_id))
+    return About(settings.VERSION, [*folders, *servers], host=archive.host, backup_id=str(archive.made_by.backup_id))
 
 
 def _fill(writer: ArchiveWriter, archive: Archive) -> list[Copy]:

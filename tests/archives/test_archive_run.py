@@ -1,5 +1,8 @@
 """A run that makes an archive, from the form's verb to the verified file."""
 
+import json
+import tarfile
+
 import pytest
 
 from backups.archives.models import Archive, ArchiveState
@@ -22,6 +25,19 @@ def test_an_archive_is_made_and_read_back(profile, cast):
     assert archive.checksums_good and archive.structure_good and archive.finished_at
     assert archive.size == archive.path.stat().st_size
     assert [step.state for step in run.steps.all()] == ["succeeded"] * 3
+
+
+def test_the_archive_itself_tells_what_it_was_to_hold(profile, location, tree, cast):
+    profile.sources = [{"name": "all", "path": str(tree.parent), "include": ["*.json"], "exclude": ["cache/"]}]
+    profile.save()
+    work(queue_archive(actor=cast["operator"], profile=profile))
+
+    with tarfile.open(Archive.objects.get().path) as archive:
+        header = json.load(archive.extractfile("BACKUP/header.json"))
+    (source,) = header["sources"]
+    assert (source["name"], source["kind"], source["path"]) == ("all", "files", str(tree.parent))
+    assert (source["include"], source["one_file_system"]) == (["*.json"], False)
+    assert source["exclude"][:2] == ["cache/", "/archives/"]
 
 
 def test_a_second_archive_of_the_same_minute_gets_a_number(profile, cast):
