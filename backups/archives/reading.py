@@ -154,7 +154,7 @@ def take_out(
 @dataclass
 class Checked:
     """What a reading found. ``sampled`` is how much of the data was read, 1 for all of it; ``unchanged``: nothing is
-    known that the row does not say."""
+    known that the row does not say. ``version`` is of the file that was read."""
 
     good: bool
     sentence: str
@@ -168,12 +168,13 @@ class Checked:
     unchanged: bool = False
     missing: bool = False
     sha256: str = ""
+    version: dict = field(default_factory=dict)
 
     def columns(self) -> dict:
         """What the archive's row says from now on."""
         now = timezone.now()
         columns = {"structure_at": now, "structure_good": self.structure, "damage": self.damage[:MOST_DAMAGE]}
-        columns |= {"sha256": self.sha256} if self.sha256 else {}
+        columns |= ({"sha256": self.sha256} if self.sha256 else {}) | self.version
         if self.missing:
             return {"state": ArchiveState.MISSING, "gone_at": now}
         if not self.good:
@@ -187,6 +188,23 @@ class Checked:
 
 def check(turn: Turn, archive: Archive, *, sample: bool = False) -> Checked:
     """Read the archive and hold everything against its checksums. Never raises for what is wrong with the file."""
+    before = _version(archive.path)
+    checked = _check(turn, archive, sample=sample)
+    if before == _version(archive.path):  # else somebody wrote to it meanwhile: the next look at the location says so
+        checked.version = before
+    return checked
+
+
+def _version(path: Path) -> dict:
+    """Columns by which a location sees that a file was written to; empty where there is none."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return {}
+    return {"size": facts.st_size, "mtime_ns": facts.st_mtime_ns}
+
+
+def _check(turn: Turn, archive: Archive, *, sample: bool) -> Checked:
     whole = Digest(archive)
     try:
         with opened(archive) as found:

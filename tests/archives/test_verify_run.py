@@ -43,6 +43,9 @@ def test_a_flipped_byte_is_named_with_its_member_on_page_and_in_entry(archive, c
     assert (run.state, archive.state) == (RunState.FAILED, ArchiveState.DAMAGED)
     assert archive.damage[0][0] == "files/models/detector/weights.bin"
     assert (archive.checksums_good, archive.structure_good) == (False, True)
+    assert (
+        archive.mtime_ns == archive.path.stat().st_mtime_ns
+    )  # so that the next look at the location keeps it damaged
     page = as_person("viewer").get(archive.get_absolute_url()).content.decode()
     assert "files/models/detector/weights.bin" in page and "What is damaged" in page
     assert "weights.bin" in AuditEntry.objects.get(action="archive.damaged").text
