@@ -20,20 +20,19 @@ from django.conf import settings
 from django.db import connection
 
 from backups import clock
-from backups.audit import act
 from backups.runs import Kind, RunError, Turn, advance, long
 from backups.runs.models import Run, RunState
 from backups.runs.progress import measure
 from backups.runs.services import request_cancel
 from backups.templatetags.formats import count_of, size
 
-from . import comparing, making, reading, services
+from . import comparing, making, reading, restoring, services
 from . import cybersift_restore as reader
 from .format import fast
 from .models import THERE, Archive, ArchiveLocation, ArchiveProfile
 from .sources import Source
 
-OPTIONS = ("path", "profile", "to", "only", "identity", "dry_run", "full", "reason")
+OPTIONS = ("path", "profile", "to", "redis", "only", "identity", "dry_run", "full", "reason")
 OK, FAILED, USAGE, WARNINGS = 0, 1, 2, 7
 LOOK_EVERY = 0.2
 
@@ -200,39 +199,31 @@ def restore(
     *,
     path: Path,
     to: Path | None,
+    redis: str,
     only: list[str],
     identity: Path | None,
     dry_run: bool,
     reason: str,
     **_,
 ) -> int:
-    """Extract into an empty or missing directory, with an entry before and after. Over anything else a second person
-    is needed."""
-    if to is None:
-        raise Ended("Say where to: --to DIRECTORY.", USAGE)
-    to = _absolute(to)
-    target = ("directory", str(to)[-64:], str(to))
+    """Files into an empty or missing directory, Redis data into a server without keys; one of them, or both."""
+    if to is None and not redis:
+        raise Ended("Say where to: --to DIRECTORY, or --redis URL.", USAGE)
+    how = {"dry_run": dry_run, "reason": reason}
+    would = "would be restored" if dry_run else "restored"
     with _opened(path, identity) as found:
-        jobs = settings.ARCHIVE_JOBS
-        options = reader.Options(only=tuple(only), dry_run=dry_run, owner=os.geteuid() == 0, jobs=jobs)
-        if not dry_run:
-            with act(None, reason=reason) as a:
-                a.record("files.restore_started", target, change={"archive": str(_absolute(path)), "only": only})
         try:
-            done = fast.extract(found, str(to), options, Reading(console, found, str(path)))
-        except reader.ArchiveError as error:
-            if not dry_run:
-                with act(None, reason=reason) as a:
-                    a.record("files.restore_failed", target, outcome="failure", change={"error": str(error)})
-            if isinstance(error, reader.TargetNotEmpty):
-                raise Ended(f"The target is not empty: {to}. Nothing was changed.", error.code) from error
-            raise
-        if not dry_run:
-            with act(None, reason=reason) as a:
-                a.record("files.restored", target, change={"entries": done.entries, "bytes": done.bytes})
-    what = "would be restored" if dry_run else "restored"
-    words = f"{count_of(done.entries, 'entry', 'entries')}, {size(done.bytes)}, {what} to {to}"
-    console.result(words, entries=done.entries, bytes=done.bytes, to=str(to), dry_run=dry_run)
+            if to is not None:
+                to, told = _absolute(to), Reading(console, found, str(path))
+                done = restoring.restore_files(found, to, only=only, progress=told, **how)
+                words = f"{count_of(done.entries, 'entry', 'entries')}, {size(done.bytes)}, {would} to {to}"
+                console.result(words, entries=done.entries, bytes=done.bytes, to=str(to), dry_run=dry_run)
+            if redis:
+                written = restoring.restore_redis(found, redis, progress=Reading(console, found, "Redis"), **how)
+                keys = sum(written.written.values())
+                console.result(f"{count_of(keys, 'key')} {would}", keys=keys, dry_run=dry_run)
+        except reader.TargetNotEmpty as error:
+            raise Ended(f"The target is not empty. Nothing was changed. {error}", error.code) from error
     return OK
 
 

@@ -8,6 +8,7 @@ import time
 import pytest
 import redis
 from django.conf import settings
+from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
 
@@ -173,7 +174,7 @@ def test_a_server_that_is_away_leaves_no_archive(sandbox_redis, profile, cast, l
 
 
 def test_a_group_of_sentinels_leads_to_a_replica(sandbox_redis, tmp_path):
-    replica = Redis(options=["--replicaof", "127.0.0.1", str(sandbox_redis.port)])
+    replica = Redis(folder=tmp_path, options=["--replicaof", "127.0.0.1", str(sandbox_redis.port)])
     configuration = tmp_path / "sentinel.conf"
     with_port = Redis(options=[])  # only for a free port
     with_port.stop()
@@ -265,3 +266,36 @@ def test_addresses_are_kept_in_one_form(text, kept):
 def test_addresses_that_cannot_be_are_refused(text):
     with pytest.raises(redis_addresses.BadAddress):
         redis_addresses.clean(text)
+
+
+def test_the_command_restores_it_into_a_server_without_keys_only(
+    sandbox_redis, profile, cast, capsys, monkeypatch, tmp_path
+):
+    server = saved(sandbox_redis)
+    checked(server)
+    profile.redis.add(server)
+    work(queue_archive(actor=cast["operator"], profile=profile))
+    path, empty = Archive.objects.get().path, Redis(folder=tmp_path, options=["--requirepass", SECRET])
+    monkeypatch.setenv("REDIS_PASSWORD", SECRET)
+    words = ["-o", "restore", "-p", str(path), "--redis", f"redis://127.0.0.1:{empty.port}"]
+    try:
+        assert ended(*words) == 0
+        assert "20,200 keys restored" in capsys.readouterr().out
+        assert redis.Redis(port=empty.port, password=SECRET).dbsize() == 16_000
+
+        assert ended(*words) == 4
+        assert "The target is not empty" in capsys.readouterr().err
+    finally:
+        empty.stop()
+    actions = list(
+        AuditEntry.objects.filter(action__startswith="redis.re").order_by("seq").values_list("action", flat=True)
+    )
+    assert actions == ["redis.restore_started", "redis.restored", "redis.restore_started", "redis.restore_failed"]
+    assert not [row for row in AuditEntry.objects.values_list() if SECRET in str(row)]
+
+
+def ended(*words: str) -> int:
+    """The exit status of the command."""
+    with pytest.raises(SystemExit) as left:
+        call_command("backup_restore", *words)
+    return left.value.code

@@ -4,7 +4,7 @@ backup_restore -o backup  -p /srv/archives/files.tar.gz [--profile NAME]
 backup_restore -o list    -p ARCHIVE [--only PATTERN]
 backup_restore -o verify  -p ARCHIVE
 backup_restore -o compare -p ARCHIVE [--only PATTERN]
-backup_restore -o restore -p ARCHIVE --to DIRECTORY [--only PATTERN] [--dry-run]
+backup_restore -o restore -p ARCHIVE --to DIRECTORY [--redis URL] [--only PATTERN] [--dry-run]
 """
 
 import sys
@@ -33,6 +33,9 @@ class Command(BaseCommand):
         parser.add_argument("-p", "--path", required=True, type=Path, help="the archive")
         parser.add_argument("--profile", help="what goes into it; not needed where there is only one profile")
         parser.add_argument("--to", type=Path, help="restore: an empty directory, or one to be made")
+        parser.add_argument(
+            "--redis", default="", metavar="URL", help="restore: a server without keys; REDIS_PASSWORD"
+        )
         parser.add_argument("--only", action="append", default=[], metavar="PATTERN", help="only paths like this")
         parser.add_argument("--identity", type=Path, help="file with the age key of an encrypted archive")
         parser.add_argument("--dry-run", action="store_true", help="restore: look, and write nothing")
