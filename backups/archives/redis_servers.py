@@ -123,6 +123,8 @@ def _save_credential(a: Act, server: RedisServer, username: str, password: str |
     if password is None:
         if server.username != username:  # no password is stored: it was asked for above otherwise
             RedisServer.objects.filter(pk=server.pk).update(username=username)
+            change = {"user": {"before": server.username, "after": username}}
+            a.record("redis.changed", server, change=change)
         return
     if password:
         columns = {"new_username": username, "new_sealed": seal(server.context(username), password)}

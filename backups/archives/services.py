@@ -114,7 +114,7 @@ def queue_take_out(archive: Archive, *, actor, number: int, path: str) -> Run:
     return queue_run(
         TAKE_OUT,
         actor=actor,
-        subject=f"take a file out of {archive}: {path}",
+        subject=f"take a file out of {archive}",
         subject_url=archive.get_absolute_url(),
         params={"archive": archive.pk, "number": number, "path": path},
         host=archive.kept_on,

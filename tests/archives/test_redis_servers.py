@@ -299,3 +299,15 @@ def ended(*words: str) -> int:
     with pytest.raises(SystemExit) as left:
         call_command("backup_restore", *words)
     return left.value.code
+
+
+def test_another_user_without_a_password_leaves_an_entry(db):
+    given = {"actor": None, "name": "s", "host": settings.WORKER_HOST, "address": "127.0.0.1:6379"}
+    server = save_server(**given, username="one", password="")
+
+    save_server(**given, username="two", server=server)
+
+    server.refresh_from_db()
+    assert server.username == "two"
+    change = json.loads(AuditEntry.objects.get(action="redis.changed").text)["change"]
+    assert change["user"] == {"before": "one", "after": "two"}

@@ -46,8 +46,10 @@ def test_a_flipped_byte_is_named_with_its_member_on_page_and_in_entry(archive, c
     assert (
         archive.mtime_ns == archive.path.stat().st_mtime_ns
     )  # so that the next look at the location keeps it damaged
-    page = as_person("viewer").get(archive.get_absolute_url()).content.decode()
+    page = as_person("operator").get(archive.get_absolute_url()).content.decode()
     assert "files/models/detector/weights.bin" in page and "What is damaged" in page
+    page = as_person("viewer").get(archive.get_absolute_url()).content.decode()
+    assert "What is damaged" in page and ">files/models/detector/weights.bin<" not in page
     assert "weights.bin" in AuditEntry.objects.get(action="archive.damaged").text
 
 
