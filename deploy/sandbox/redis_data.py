@@ -2,7 +2,6 @@
 
 import random
 import secrets
-from collections.abc import Callable
 from pathlib import Path
 
 import redis
@@ -33,16 +32,15 @@ class Sandbox(Redis):
         super().__init__(say, folder=folder)
         self.address = f"127.0.0.1:{self.port}"
         own = redis.Redis(port=self.port)
-        fill(own, say)
+        fill(own)
         own.execute_command("ACL", "SETUSER", USER, "reset", *ACL, f">{self.password}")
         own.close()
 
 
-def fill(server: redis.Redis, say: Callable[[str], None]) -> None:
+def fill(server: redis.Redis) -> None:
     """Fill an empty server; one that has data is left alone."""
     if server.dbsize():
         return
-    say("Filling Redis with about 20,000 keys of every type")
     grown = random.Random("redis")  # noqa: S311 data of a play, not secrets
     for database, number in ((0, 16_000), (1, 4_000), (2, 200)):
         server.select(database)

@@ -93,7 +93,7 @@ class Run:
         archives.mkdir(exist_ok=True)
         servers = []
         try:
-            say("Starting Redis")
+            say("Starting a Redis with about 20,000 keys of every type")
             self.redis = redis_data.Sandbox(SANDBOX / "redis", say)
             self.console.connect_redis(self.redis)
             servers = [console.NAME]
