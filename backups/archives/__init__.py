@@ -5,15 +5,11 @@ used alone. `cybersift_restore.py` reads it: one file of the standard library, w
 
     models  services  views  forms  urls     what there is; verbs on archives; pages of archives
     steps  preparing  making  reading        the run of an archive: look at the sources, pack, read back
-    flows  indexes                           NiFi's flow in it; the file index beside it
-    contents  taking  file_views             what is in one: a page of it; one file out of it
-    comparing  compare_steps                 one beside what is there now
-    sources  names  survey                   folders that are asked for; names of files; what a folder holds
-    command_line                             manage.py backup_restore
+    sources  survey  names  flows            folders that are asked for, what they hold; names of files; NiFi's flow
+    patience                                 waiting for a share that hangs, but not for ever
+    command_line  restoring                  manage.py backup_restore
 
-    profiles   profile_*  checks             what goes into archives, and the preview of it
-    locations  location_*  collector         where they lie; the look at a directory and what it finds:
-               folder  opening  compare  adopting  paths  patience  forecast
-    redis_*                                  Redis servers as sources
-    recipients  recipient_*                  who can open encrypted ones
+    profiles/  redis/                        what goes into archives: folders, and Redis servers
+    locations/  recipients/                  where they lie, and who can open encrypted ones
+    contents/  comparing/                    what is in one; one beside what is there now
 """

@@ -26,8 +26,9 @@ from backups.runs.progress import measure
 from backups.runs.services import request_cancel
 from backups.templatetags.formats import count_of, size
 
-from . import comparing, making, reading, restoring, services
 from . import cybersift_restore as reader
+from . import making, reading, restoring, services
+from .comparing import folders
 from .format import fast
 from .models import THERE, Archive, ArchiveLocation, ArchiveProfile
 from .sources import Source
@@ -165,7 +166,7 @@ def compare(console: Console, kinds, *, path: Path, only: list[str], identity: P
         if not found.has_checksums:
             raise Ended("This tar is not of the console: nothing says what it was made of.", USAGE)
         for source in _sources_of(path, found):
-            compared = comparing.compare(found, source, full=full, only=matches)
+            compared = folders.compare(found, source, full=full, only=matches)
             same = same and compared.is_same
             for each in compared.differences:
                 words = f"{WORDS[each.kind]} {each.path}" + (f" ({each.what})" if each.what else "")
@@ -178,11 +179,11 @@ def compare(console: Console, kinds, *, path: Path, only: list[str], identity: P
 
 
 WORDS = {
-    comparing.SAME: "same",
-    comparing.CHANGED: "changed",
-    comparing.ATTRIBUTES: "attributes changed",
-    comparing.ONLY_ARCHIVE: "only in the archive",
-    comparing.ONLY_THERE: "only there",
+    folders.SAME: "same",
+    folders.CHANGED: "changed",
+    folders.ATTRIBUTES: "attributes changed",
+    folders.ONLY_ARCHIVE: "only in the archive",
+    folders.ONLY_THERE: "only there",
 }
 
 

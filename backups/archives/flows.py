@@ -8,7 +8,8 @@ from backups.gateways import nifi
 from backups.runs.models import Level
 
 from . import cybersift_restore as reader
-from . import reading, taking
+from . import reading
+from .contents import taking
 from .models import Archive
 
 

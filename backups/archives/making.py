@@ -16,13 +16,14 @@ from backups.runs.models import Level
 from backups.templatetags.formats import count_of, size
 
 from . import cybersift_restore as reader
-from . import flows, indexes, reading
+from . import flows, reading
+from .contents import indexes
 from .format.age.keys import parse_recipient
 from .format.errors import ArchiveError, Cancelled, NoSpace, TargetExists, UnreadableFile, WriteFailed
 from .format.partials import remove_partials
 from .format.writer import About, ArchiveWriter
 from .models import Archive, ArchiveRun, RedisServer
-from .redis_access import Copy, access_of
+from .redis.access import Copy, access_of
 from .sources import Source
 
 FULL = "The disk of the location is full. What had been written was removed. Remove old archives, or make room."

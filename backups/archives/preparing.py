@@ -14,7 +14,7 @@ from backups.templatetags.formats import count_of, size
 from .format.space import space_of
 from .making import NotMade, kept_free, servers_of, sources_of
 from .models import Archive, CheckState, RedisMode, RedisServer
-from .redis_access import access_of
+from .redis.access import access_of
 from .survey import Survey, survey
 
 

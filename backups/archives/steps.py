@@ -8,7 +8,8 @@ from backups.runs import Done, Kind, Next, Step, Turn
 from backups.runs.models import Effect, Level, RunState
 from backups.templatetags.formats import count_of, size
 
-from . import folder, making, preparing, reading, services
+from . import making, preparing, reading, services
+from .locations import folder
 from .making import NotMade
 from .models import Archive, ArchiveState, ReadBack
 

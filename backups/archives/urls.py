@@ -1,6 +1,11 @@
 from django.urls import path
 
-from . import file_views, location_views, profile_views, recipient_views, redis_views, views
+from . import views
+from .contents import views as file_views
+from .locations import views as location_views
+from .profiles import views as profile_views
+from .recipients import views as recipient_views
+from .redis import views as redis_views
 
 app_name = "archives"
 

@@ -3,8 +3,9 @@
 A check never fails as a run: what it found, good or bad, is its result, and the form shows it.
 """
 
-from backups.archives import checks as archives
-from backups.archives import contents, redis_checks
+from backups.archives.contents import checks as contents
+from backups.archives.profiles import checks as archives
+from backups.archives.redis import checks as redis_checks
 from backups.clusters import checks as clusters
 from backups.repositories import checks as repositories
 from backups.runs import Done, Turn

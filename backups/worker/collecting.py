@@ -7,7 +7,7 @@ from django.conf import settings
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
-from backups.archives import collector as archives
+from backups.archives.locations import collector as archives
 from backups.archives.models import ArchiveLocation
 from backups.clusters import collector as clusters
 from backups.clusters import leases

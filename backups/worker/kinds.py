@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from backups.accounts import sessions, sign_in
-from backups.archives import compare_steps, taking
 from backups.archives import steps as archives
+from backups.archives.comparing import steps as compare_steps
+from backups.archives.contents import taking
 from backups.audit import checkpoints, watch
 from backups.repositories import steps as repositories
 from backups.runs import Kind, Step

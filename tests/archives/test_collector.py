@@ -15,12 +15,13 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from backups.archives import adopting, collector, cybersift_restore, folder, opening
-from backups.archives.collector import GONE_AFTER
-from backups.archives.compare import SETTLED_NS
-from backups.archives.folder import PROGRAM
+from backups.archives import cybersift_restore
 from backups.archives.format.partials import open_partial, partial_of
 from backups.archives.format.writer import About, ArchiveWriter
+from backups.archives.locations import adopting, collector, folder, opening
+from backups.archives.locations.collector import GONE_AFTER
+from backups.archives.locations.folder import PROGRAM
+from backups.archives.locations.matching import SETTLED_NS
 from backups.archives.models import Archive, ArchiveLocation, ArchiveRun, ArchiveState
 from backups.archives.services import queue_archive, queue_archive_at, queue_verify
 from backups.audit.models import AuditEntry

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from django.urls import reverse
 
+from backups.archives.contents.taking import remove_old, waiting_file
 from backups.archives.format import index
 from backups.archives.models import Archive
 from backups.archives.services import queue_archive
-from backups.archives.taking import remove_old, waiting_file
 from backups.audit.models import AuditEntry
 from backups.runs.models import CHECK, Run, RunState
 from tests.turns import work

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from backups.archives import cybersift_restore as reader
-from backups.archives import opening
-from backups.archives.folder import PROGRAM, Unusable, look
+from backups.archives.locations import opening
+from backups.archives.locations.folder import PROGRAM, Unusable, look
 from backups.archives.models import ArchiveLocation
 from backups.archives.patience import Hung, within
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backups.archives.forecast import FEWEST, SHORTEST, forecast
-from backups.archives.location_facts import Room
+from backups.archives.locations.facts import Room
+from backups.archives.locations.forecast import FEWEST, SHORTEST, forecast
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 GIB = 1 << 30

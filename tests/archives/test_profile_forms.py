@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pathspec import GitIgnoreSpec
 
-from backups.archives.profile_forms import PatternsField, SourceForm, number_of
+from backups.archives.profiles.forms import PatternsField, SourceForm, number_of
 from backups.archives.sources import BadSources, Source, checked
 
 FIELD = PatternsField()

@@ -7,7 +7,7 @@ from django.conf import settings
 
 from backups.access import Denied
 from backups.archives.models import ArchiveLocation, ArchiveProfile, ArchiveRecipient, RedisServer
-from backups.archives.profiles import SourcesRefused, keys_of, queue_preview, save_profile
+from backups.archives.profiles.services import SourcesRefused, keys_of, queue_preview, save_profile
 from backups.archives.services import ArchiveRefused
 from backups.audit.models import AuditEntry
 from backups.runs.models import CHECK, Run

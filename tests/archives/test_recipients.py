@@ -9,7 +9,7 @@ from django.urls import reverse
 from backups.archives.format.age.keys import Identity
 from backups.archives.format.age.opening import AgeFile
 from backups.archives.models import ArchiveRecipient
-from backups.archives.recipients import MOST_TRIES
+from backups.archives.recipients.services import MOST_TRIES
 from backups.audit.models import AuditEntry
 
 pytestmark = pytest.mark.db

@@ -13,9 +13,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from backups.archives import cybersift_restore as reader
-from backups.archives import redis_addresses
 from backups.archives.models import Archive, ArchiveState, CheckState, RedisServer
-from backups.archives.redis_servers import MOVED, save_server
+from backups.archives.redis import addresses
+from backups.archives.redis.services import MOVED, save_server
 from backups.archives.services import ArchiveRefused, queue_archive
 from backups.audit.models import AuditEntry
 from backups.runs.models import CHECK, Run, RunState
@@ -246,7 +246,7 @@ def test_the_password_is_nowhere(as_person, db):
     ],
 )
 def test_addresses_are_kept_in_one_form(text, kept):
-    assert redis_addresses.clean(text) == kept
+    assert addresses.clean(text) == kept
 
 
 @pytest.mark.parametrize(
@@ -264,8 +264,8 @@ def test_addresses_are_kept_in_one_form(text, kept):
     ],
 )
 def test_addresses_that_cannot_be_are_refused(text):
-    with pytest.raises(redis_addresses.BadAddress):
-        redis_addresses.clean(text)
+    with pytest.raises(addresses.BadAddress):
+        addresses.clean(text)
 
 
 def test_the_command_restores_it_into_a_server_without_keys_only(

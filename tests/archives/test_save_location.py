@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backups.access import Denied
-from backups.archives import paths
-from backups.archives.locations import AlreadyThere, save_location
+from backups.archives.locations import paths
+from backups.archives.locations.services import AlreadyThere, save_location
 from backups.archives.models import Archive, ArchiveLocation, ArchiveState
 from backups.archives.services import ArchiveRefused
 from backups.audit.models import AuditEntry

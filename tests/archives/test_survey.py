@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backups.archives import checks
-from backups.archives.checks import check_sources
+from backups.archives.profiles import checks
+from backups.archives.profiles.checks import check_sources
 from backups.archives.sources import Source
 from backups.archives.survey import survey
 

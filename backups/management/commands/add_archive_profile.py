@@ -5,9 +5,9 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from backups.archives.locations import AlreadyThere, save_location
+from backups.archives.locations.services import AlreadyThere, save_location
 from backups.archives.models import ArchiveLocation, ArchiveProfile, RedisServer
-from backups.archives.profiles import save_profile
+from backups.archives.profiles.services import save_profile
 from backups.archives.services import ArchiveRefused
 from backups.audit.origin import origin_context
 

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from backups.archives.models import RedisServer
-from backups.archives.redis_servers import save_server
+from backups.archives.redis.services import save_server
 from backups.archives.services import ArchiveRefused
 from backups.audit.origin import origin_context
 

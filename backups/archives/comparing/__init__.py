@@ -1,0 +1,1 @@
+"""An archive beside what is there now: the folders of this host."""

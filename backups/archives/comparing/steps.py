@@ -1,0 +1,70 @@
+"""The run that compares an archive with what is there now."""
+
+from backups.runs import Done, Kind, Step, Turn
+from backups.runs.models import Effect, Level, RunState
+from backups.templatetags.formats import count_of
+
+from .. import cybersift_restore as reader
+from .. import making, reading, services
+from ..format.errors import Cancelled
+from ..models import Archive
+from . import folders
+from .folders import CHANGED, ONLY_ARCHIVE, Compared
+
+LOGGED = 1_000
+NO_KEY = (
+    "The archive is encrypted, and this host has public keys only: compare it where a key is, with the command line."
+)
+
+
+def compare(turn: Turn):
+    """Every source of the archive; the differences go into the log, their numbers into the result."""
+    archive = Archive.objects.select_related("location", "made_by__run").get(pk=turn.run.params["archive"])
+    try:
+        with reading.opened(archive) as found:
+            compared = [_one(turn, found, source) for source in making.sources_of(archive)]
+            redis = bool(found.manifest.redis)
+    except Cancelled:
+        return Done(RunState.CANCELLED, Effect.NONE, "Nothing was changed.")
+    except reading.NoKey:
+        return Done(RunState.FAILED, Effect.NONE, error=NO_KEY)
+    except reader.ArchiveError as error:
+        return Done(RunState.FAILED, Effect.NONE, error=f"The archive cannot be read: {error}")
+    if redis:
+        turn.log("The data of Redis in it was not compared.", Level.WARNING)
+    turn.remember(sources=[{"name": each.name, "error": each.error, **each.counts} for each in compared])
+    return Done(RunState.SUCCEEDED, Effect.NONE, _sentence(compared))
+
+
+def _one(turn: Turn, found: "reader.Archive", source) -> Compared:
+    full = turn.run.params.get("full", False)
+    compared = folders.compare(found, source, full=full, cancelled=lambda: turn.cancel_requested)
+    if compared.error:
+        turn.log(compared.error, Level.ERROR)
+    for each in compared.differences[:LOGGED]:
+        turn.log(f"{WORDS[each.kind]}: {each.path}" + (f" ({each.what})" if each.what else ""))
+    if (more := sum(compared.counts.values()) - compared.counts[folders.SAME] - LOGGED) > 0:
+        turn.log(f"And {count_of(more, 'more difference')} in {source.name}.")
+    return compared
+
+
+WORDS = {
+    folders.CHANGED: "Changed",
+    folders.ATTRIBUTES: "Attributes changed",
+    folders.ONLY_ARCHIVE: "Only in the archive",
+    folders.ONLY_THERE: "Only there",
+}
+
+
+def _sentence(compared: list[Compared]) -> str:
+    if all(each.is_same for each in compared):
+        return "Everything is as it is in the archive."
+    changed = sum(each.counts[CHANGED] for each in compared)
+    gone = sum(each.counts[ONLY_ARCHIVE] for each in compared)
+    return (
+        f"{count_of(changed, 'entry', 'entries')} changed, {gone:,} only in the archive; the log names what differs."
+    )
+
+
+STEP = Step("Compare", compare, long=True)
+COMPARE = Kind(services.COMPARE, "Compare archive", (STEP,), cancellable=True)
