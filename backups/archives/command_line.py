@@ -210,22 +210,37 @@ def restore(
     """Files into an empty or missing directory, Redis data into a server without keys; one of them, or both."""
     if to is None and not redis:
         raise Ended("Say where to: --to DIRECTORY, or --redis URL.", USAGE)
-    how = {"dry_run": dry_run, "reason": reason}
-    would = "would be restored" if dry_run else "restored"
     with _opened(path, identity) as found:
+        address = reader.redis_address(redis, os.environ.get("REDIS_PASSWORD", "")) if redis else None
+        asked = restoring.Restore(found, _absolute(path), _absolute(to) if to else None, address, only)
         try:
-            if to is not None:
-                to, told = _absolute(to), Reading(console, found, str(path))
-                done = restoring.restore_files(found, to, only=only, progress=told, **how)
-                words = f"{count_of(done.entries, 'entry', 'entries')}, {size(done.bytes)}, {would} to {to}"
-                console.result(words, entries=done.entries, bytes=done.bytes, to=str(to), dry_run=dry_run)
-            if redis:
-                written = restoring.restore_redis(found, redis, progress=Reading(console, found, "Redis"), **how)
-                keys = sum(written.written.values())
-                console.result(f"{count_of(keys, 'key')} {would}", keys=keys, dry_run=dry_run)
-        except reader.TargetNotEmpty as error:
-            raise Ended(f"The target is not empty. Nothing was changed. {error}", error.code) from error
-    return OK
+            if dry_run:
+                asked.look(Reading(console, found, str(path)))
+            else:
+                _do(console, asked, reason)
+        except restoring.NotRestored as error:
+            raise Ended(str(error), error.code) from error
+    for note in asked.notes:
+        console.say(note)
+    files, keys = asked.files, asked.keys
+    facts = {"entries": files.entries, "bytes": files.bytes, "to": str(asked.to)} if files else {}
+    facts |= {"keys": keys.written.total()} if keys else {}
+    console.result(f"{'would be restored' if dry_run else 'restored'}: {asked.words}", **facts, dry_run=dry_run)
+    return WARNINGS if asked.notes else OK
+
+
+def _do(console: Console, asked: "restoring.Restore", reason: str) -> None:
+    """The run of this restore, in this process. Raises NotRestored."""
+    known = _known(asked.path)
+    run = asked.begin(reason, known.get_absolute_url() if known else "")
+    console.say(f"Run {run.pk}: {run.subject}", run=run.pk)
+    with Follower(console, run) as follower:
+        follower.do(run.pk, run.fence, asked.kinds())
+    run.refresh_from_db()
+    if asked.error:
+        raise asked.error
+    if not run.is_over:
+        raise Ended(f"It was done ({asked.words}), but could not be written down: look at run {run.pk}.", FAILED)
 
 
 OPERATIONS = {"backup": backup, "restore": restore, "list": list_entries, "verify": verify, "compare": compare}

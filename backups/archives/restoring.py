@@ -1,69 +1,210 @@
-"""Restores to empty places by the command line, with an entry before and after. Over anything else a second person is
-needed, and nothing here does it."""
+"""Restores to empty places by the command line: a run whose one turn the command does itself, for nobody else has the
+key and the password. Over anything else a second person is needed, and nothing here does it.
+"""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from django.conf import settings
 
 from backups.audit import act
+from backups.gateways.errors import GatewayError
+from backups.gateways.redis.about import about
+from backups.gateways.redis.access import RedisAccess
+from backups.gateways.redis.connection import connect
+from backups.gateways.redis.outcome import Outcome
+from backups.gateways.redis.preflight import preflight
+from backups.gateways.redis.rdb import survey_of
+from backups.gateways.redis.restore import Restore as RedisRestore
+from backups.runs import Done, Kind, Step, Turn, queue_run
+from backups.runs.engine import claim
+from backups.runs.models import Effect, Level, Run, RunState
+from backups.templatetags.formats import count_of, size
 
 from . import cybersift_restore as reader
+from . import reading
 from .format import fast
+from .format.errors import Cancelled
 
-Progress = Callable[[int], None]
-
-
-def restore_files(
-    found: "reader.Archive | reader.Foreign",
-    to: Path,
-    *,
-    only: Sequence[str],
-    dry_run: bool,
-    reason: str,
-    progress: Progress,
-) -> "reader.Extracted":
-    """Extract into an empty or missing directory. Raises the reader's errors; then the target is as it was."""
-    jobs, owner = settings.ARCHIVE_JOBS, os.geteuid() == 0
-    options = reader.Options(only=tuple(only), dry_run=dry_run, owner=owner, jobs=jobs)
-    target = ("directory", str(to)[-64:], str(to))
-    with _recorded("files", target, {"only": list(only)}, dry_run=dry_run, reason=reason) as change:
-        done = fast.extract(found, str(to), options, progress)
-        change |= {"entries": done.entries, "bytes": done.bytes}
-    return done
+KIND, TITLE = "restore_archive", "Restore from an archive"
+LEFT = "The command that did it has ended before its end. The log of its host may say why."
+PARTLY = "Empty the server, then run it again."
 
 
-def restore_redis(
-    found: "reader.Archive", url: str, *, dry_run: bool, reason: str, progress: Progress
-) -> "reader.RedisRestored":
-    """Write the Redis data of an archive to a server without keys. The password stands in the URL or in
-    REDIS_PASSWORD, and goes nowhere else. Raises the reader's errors."""
-    address = reader.redis_address(url, os.environ.get("REDIS_PASSWORD", ""))
-    where = address.path or f"{address.host}:{address.port}"
-    with _recorded("redis", ("address", where, where), {}, dry_run=dry_run, reason=reason) as change:
-        done = reader.restore_redis(found, address, reader.RedisOptions(dry_run=dry_run), progress)
-        change |= {"keys": sum(done.written.values())}
-    return done
+class NotRestored(Exception):
+    """Nothing is changed, or the message says what; ``code`` is the exit status of the command."""
+
+    def __init__(self, message: str, code: int, detail: str = "") -> None:
+        super().__init__(message)
+        self.code, self.detail = code, detail
 
 
-@contextmanager
-def _recorded(kind: str, target: tuple, asked: dict, *, dry_run: bool, reason: str) -> Iterator[dict]:
-    """What is put into the dict that it gives stands in the last entry. A dry run leaves none."""
-    done: dict = {}
-    if dry_run:
-        yield done
-        return
-    _record(f"{kind}.restore_started", target, asked, reason)
-    try:
-        yield done
-    except reader.ArchiveError as error:
-        _record(f"{kind}.restore_failed", target, {"error": str(error)}, reason, outcome="failure")
-        raise
-    _record(f"{kind}.restored", target, done, reason)
+@dataclass
+class Restore:
+    """What a command asked for: files to the directory ``to``, Redis data to the server at ``redis``, or both.
+
+    ``files`` and ``keys`` are what became of it, ``notes`` what to know.
+    """
+
+    found: "reader.Archive | reader.Foreign"
+    path: Path
+    to: Path | None = None
+    redis: "reader.RedisAddress | None" = None
+    only: Sequence[str] = ()
+    files: "reader.Extracted | None" = None
+    keys: Outcome | None = None
+    notes: list[str] = field(default_factory=list)
+    error: NotRestored | None = None
+
+    def look(self, progress: "reader.Progress") -> None:
+        """What it would do: nothing is written. Raises NotRestored."""
+        try:
+            self._check_redis()
+            self._extract(progress, dry_run=True)
+            self._write_redis(progress, dry_run=True)
+        except (reader.ArchiveError, GatewayError) as error:
+            raise _not_restored(error) from error
+
+    def begin(self, reason: str, subject_url: str) -> Run:
+        """The run, claimed for this process in the act that makes it: no worker could do it."""
+        with act(None, reason=reason) as a:
+            run = queue_run(
+                KIND,
+                actor=None,
+                subject=f"restore {self.path.name} to {' and '.join(name for _, (_, name, _) in self._targets())}",
+                subject_url=subject_url,
+                params={"archive": str(self.path), "only": list(self.only)},
+                reason=reason,
+                host=settings.WORKER_HOST,
+            )
+            for what, target in self._targets():
+                a.record(f"{what}.restore_started", target, change={"only": list(self.only)}, run=run.pk)
+            return claim(run.pk)
+
+    def kinds(self) -> dict[str, Kind]:
+        """For the engine: the step that does this restore."""
+        return {KIND: _kind(self._work)}
+
+    def _work(self, turn: Turn) -> Done:
+        progress = reading.Telling(turn, self.found)
+        turn.log(f"From {self.path}.")
+        try:
+            self._check_redis()
+            self._extract(progress, turn=turn)
+            self._write_redis(progress, turn=turn)
+        except Cancelled:
+            return self._ended(turn, NotRestored("Cancelled.", 130), RunState.CANCELLED)
+        except (reader.ArchiveError, GatewayError) as error:
+            return self._ended(turn, _not_restored(error), RunState.FAILED)
+        for note in self.notes:
+            turn.log(note, Level.WARNING)
+        complete = not self.notes
+        state = RunState.SUCCEEDED if complete else RunState.PARTIAL
+        return Done(state, Effect.APPLIED, self.words, "" if complete else " ".join(self.notes))
+
+    @property
+    def words(self) -> str:
+        """What was done, or would be."""
+        files, keys = self.files, self.keys
+        done = [f"{count_of(files.entries, 'entry', 'entries')}, {size(files.bytes)}, to {self.to}"] if files else []
+        return "; ".join(done + ([f"{count_of(keys.written.total(), 'key')} to {self.redis.shown}"] if keys else []))
+
+    def _targets(self) -> Iterator[tuple[str, tuple[str, str, str]]]:
+        """The names in the actions of their entries, and what these are about."""
+        if self.to is not None:
+            yield "files", ("directory", str(self.to)[-64:], str(self.to))
+        if self.redis is not None:
+            yield "redis", ("address", self.redis.shown, self.redis.shown)
+
+    def _extract(self, progress: "reader.Progress", *, turn: Turn | None = None, dry_run: bool = False) -> None:
+        if self.to is None:
+            return
+        options = reader.Options(
+            only=tuple(self.only), dry_run=dry_run, owner=os.geteuid() == 0, jobs=settings.ARCHIVE_JOBS
+        )
+        self.files = fast.extract(self.found, str(self.to), options, progress)
+        self._record(turn, "files.restored", {"entries": self.files.entries, "bytes": self.files.bytes})
+
+    def _check_redis(self) -> None:
+        """All of its data is read and checked before anything is written anywhere."""
+        if self.redis is None:
+            return
+        survey = survey_of(self._pieces())
+        with connect(self._access) as connection:
+            there = about(connection).databases
+        if there:
+            what = ", ".join(
+                f"{count_of(keys, 'key')} in database {number}" for number, keys in sorted(there.items())
+            )
+            raise reader.TargetNotEmpty(f"The server at {self.redis.shown} has {what}.")
+        findings = preflight(self._access, survey)
+        if stops := [each.message for each in findings if each.stops]:
+            raise reader.Unavailable(" ".join(stops))
+        self.notes += [each.message for each in findings]
+
+    def _write_redis(self, progress: "reader.Progress", *, turn: Turn | None = None, dry_run: bool = False) -> None:
+        if self.redis is None:
+            return
+        work = RedisRestore(self._access, dry_run=dry_run)
+        self.keys = work.outcome
+        work.run(self._pieces(progress))
+        self.notes += [f"{count_of(count, 'key was', 'keys were')} left out: {why}." for why, count in
+                       sorted(self.keys.refused.items())]  # fmt: skip
+        self._record(turn, "redis.restored", {"keys": self.keys.written.total(), "expired": self.keys.expired})
+
+    @property
+    def _access(self) -> RedisAccess:
+        at = self.redis
+        return RedisAccess(at.host, at.port, at.path, at.user, at.password, at.tls)
+
+    def _pieces(self, progress: "reader.Progress" = reader.no_progress) -> Iterator[memoryview]:
+        for piece in reader.redis_pieces(self.found, reader.redis_record(self.found, "")):
+            progress(len(piece))
+            yield piece
+
+    def _record(self, turn: Turn | None, action: str, change: dict) -> None:
+        """With the commit of the turn; a dry run leaves no entry."""
+        target = dict(self._targets())[action.partition(".")[0]]
+        if turn is not None:
+            turn.write(lambda a: a.record(action, target, change=change, run=turn.run.pk))
+
+    def _ended(self, turn: Turn, error: NotRestored, state: str) -> Done:
+        """What was not restored gets its entry. Files are there whole or not at all; keys may be there in part."""
+        keys, message = self.keys.written.total() if self.keys else 0, str(error)
+        if keys:
+            message = f"{message} {count_of(keys, 'key was', 'keys were')} written before that. {PARTLY}"
+        if self.files:
+            message = f"{message} The files were restored to {self.to}."
+        for what, target in self._targets():
+            if not (what == "files" and self.files):
+                change = {"error": message}
+                turn.write(
+                    lambda a, what=what, target=target, change=change: a.record(
+                        f"{what}.restore_failed", target, outcome="failure", change=change, run=turn.run.pk
+                    )
+                )
+        turn.log(message, Level.ERROR)
+        self.error = NotRestored(message, error.code, error.detail)
+        effect = Effect.APPLIED if keys or self.files else Effect.NONE
+        return Done(state, effect, "", message, error.detail)
 
 
-def _record(action: str, target: tuple, change: dict, reason: str, outcome: str = "success") -> None:
-    with act(None, reason=reason) as a:
-        a.record(action, target, outcome=outcome, change=change)
+def _not_restored(error: Exception) -> NotRestored:
+    if isinstance(error, reader.TargetNotEmpty):
+        return NotRestored(f"The target is not empty. Nothing was changed. {error}", error.code)
+    return NotRestored(str(error), getattr(error, "code", reader.Unavailable.code), getattr(error, "detail", ""))
+
+
+def _left(turn: Turn) -> Done:
+    """A worker finds the run: whoever did it is gone."""
+    turn.log(LEFT, Level.ERROR)
+    return Done(RunState.FAILED, Effect.UNKNOWN, error=LEFT)
+
+
+def _kind(work) -> Kind:
+    return Kind(KIND, TITLE, (Step("Check and restore", work, long=True),), cancellable=True)
+
+
+RESTORE = _kind(_left)

@@ -53,6 +53,15 @@ KINDS: dict[str, KindWords] = {
         rest="What had been written of it was removed. Earlier archives are not touched.",
     ),
     "compare_archive": KindWords("Compare archive", "replace", "A comparison changes nothing."),
+    "restore_archive": KindWords(
+        "Restore from an archive",
+        "rotate-clockwise-2",
+        "The directory stays as it was. Keys that were written to Redis stay there.",
+        "Look into the directory and the server that it was for. A directory is there whole or not at all; a "
+        "server may have some of the keys: empty it, and start the command again.",
+        undone="Nothing was restored",
+        rest="The directory is as it was.",
+    ),
     "take_out": KindWords("Take a file out", "file-text", "Nothing is kept of what was taken out so far."),
     "verify_archive": KindWords("Verify archive", "shield-check", "A verification changes nothing."),
     "verify_repository": KindWords(

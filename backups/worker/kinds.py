@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from backups.accounts import sessions, sign_in
+from backups.archives import restoring
 from backups.archives import steps as archives
 from backups.archives.comparing import steps as compare_steps
 from backups.archives.contents import taking
@@ -27,6 +28,7 @@ KINDS: dict[str, Kind] = {
         archives.VERIFY,
         taking.TAKE_OUT,
         compare_steps.COMPARE,
+        restoring.RESTORE,
         Kind(CHECK, "Check", (Step("Look", look),)),
     )
 }

@@ -6,13 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
+from backups.archives import cybersift_restore as reader
+from backups.archives import restoring
 from backups.archives.models import Archive, ArchiveState
 from backups.audit.models import AuditEntry
-from backups.runs.models import Run, RunState
+from backups.runs import advance, long
+from backups.runs.models import Effect, Run, RunState
+from backups.worker.kinds import KINDS
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db(transaction=True)]
 
@@ -58,6 +64,9 @@ def test_backup_list_verify_and_restore(command, profile, location, tmp_path):
     assert (tmp_path / "new/files/params/p7.json").read_text() == '{"rate": 7}'
     entries = AuditEntry.objects.filter(action__startswith="files.").order_by("seq")
     assert [entry.action for entry in entries] == ["files.restore_started", "files.restored"]
+    run = Run.objects.get(kind="restore_archive")
+    assert (run.state, run.effect) == (RunState.SUCCEEDED, Effect.APPLIED)
+    assert {json.loads(entry.text)["run"] for entry in entries} == {run.pk}
 
 
 def test_a_target_that_is_not_empty_is_left_alone(command, profile, location, tmp_path):
@@ -142,3 +151,38 @@ def test_compare_names_what_differs(command, profile, location, tree):
     assert code == 7
     assert "changed files/params/p7.json" in out
     assert "models: " in err and "0 changed" in err
+
+
+def test_a_restore_that_was_killed_is_ended_by_a_worker_and_begun_again(command, profile, location, tmp_path):
+    path, to = location.directory / "backup.tar.gz", tmp_path / "new"
+    command("-o", "backup", "-p", path)
+    with reader.open_archive(str(path)) as found:  # as far as the killed process came
+        run = restoring.Restore(found, path, to).begin("", "")
+    Run.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(minutes=1))
+
+    advance(run.pk, KINDS, lambda run_id, fence: not long.run_step(run_id, fence, KINDS, lost=pytest.fail))
+
+    run.refresh_from_db()
+    assert (run.state, run.effect, run.error) == (RunState.FAILED, Effect.UNKNOWN, restoring.LEFT)
+    assert not to.exists()
+    assert command("-o", "restore", "-p", path, "--to", to)[0] == 0
+
+
+def test_ctrl_c_leaves_nothing_of_a_restore(command, profile, location, tree, tmp_path):
+    with (tree / "models/large.bin").open("wb") as file:
+        for _ in range(150):
+            file.write(os.urandom(1 << 20))
+    path, to = location.directory / "backup.tar.gz", tmp_path / "new"
+    command("-o", "backup", "-p", path)
+
+    process = command("-o", "restore", "-p", path, "--to", to, wait=False)
+    process.stderr.readline()  # Run 2: restore …
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+
+    assert process.returncode in (0, 130), err  # it may have been faster
+    run = Run.objects.get(kind="restore_archive")
+    assert (to.exists(), run.state) == (
+        (True, RunState.SUCCEEDED) if process.returncode == 0 else (False, "cancelled")
+    )
+    assert [each.name for each in tmp_path.iterdir() if each.name.startswith(".")] == []

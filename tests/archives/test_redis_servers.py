@@ -280,7 +280,7 @@ def test_the_command_restores_it_into_a_server_without_keys_only(
     words = ["-o", "restore", "-p", str(path), "--redis", f"redis://127.0.0.1:{empty.port}"]
     try:
         assert ended(*words) == 0
-        assert "20,200 keys restored" in capsys.readouterr().out
+        assert "restored: 20,200 keys to 127.0.0.1" in capsys.readouterr().out
         assert redis.Redis(port=empty.port, password=SECRET).dbsize() == 16_000
 
         assert ended(*words) == 4
