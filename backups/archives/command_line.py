@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db import connection
 
 from backups import clock
+from backups.gateways.redis.access import RedisAccess
 from backups.runs import Kind, RunError, Turn, advance, long
 from backups.runs.models import Run, RunState
 from backups.runs.progress import measure
@@ -30,10 +31,10 @@ from . import cybersift_restore as reader
 from . import making, reading, restoring, services
 from .comparing import folders
 from .format import fast
-from .models import THERE, Archive, ArchiveLocation, ArchiveProfile
+from .models import THERE, Archive, ArchiveProfile
 from .sources import Source
 
-OPTIONS = ("path", "profile", "to", "redis", "only", "identity", "dry_run", "full", "reason")
+OPTIONS = ("path", "profile", "to", "redis", "name", "tls_ca", "only", "identity", "dry_run", "full", "reason")
 OK, FAILED, USAGE, WARNINGS = 0, 1, 2, 7
 LOOK_EVERY = 0.2
 
@@ -190,8 +191,8 @@ WORDS = {
 def _sources_of(path: Path, found: "reader.Archive") -> list[Source]:
     if (archive := _known(path)) and archive.made_by:
         return making.sources_of(archive)
-    folders = [each for each in reading.header_of(found).get("sources", ()) if each.get("kind") == "files"]
-    return [Source.of(each).without((str(path.resolve().parent), str(settings.KEYS_DIR))) for each in folders]
+    facts = [each for each in reading.header_of(found).get("sources", ()) if each.get("kind") == "files"]
+    return making.apart_from([Source.of(each) for each in facts], path.resolve().parent)
 
 
 def restore(
@@ -201,6 +202,8 @@ def restore(
     path: Path,
     to: Path | None,
     redis: str,
+    name: str,
+    tls_ca: Path | None,
     only: list[str],
     identity: Path | None,
     dry_run: bool,
@@ -210,9 +213,11 @@ def restore(
     """Files into an empty or missing directory, Redis data into a server without keys; one of them, or both."""
     if to is None and not redis:
         raise Ended("Say where to: --to DIRECTORY, or --redis URL.", USAGE)
+    if redis and only:
+        raise Ended("--only chooses files. Redis data is restored whole, by a command of its own.", USAGE)
     with _opened(path, identity) as found:
-        address = reader.redis_address(redis, os.environ.get("REDIS_PASSWORD", "")) if redis else None
-        asked = restoring.Restore(found, _absolute(path), _absolute(to) if to else None, address, only)
+        server = _redis_at(redis, tls_ca) if redis else None
+        asked = restoring.Restore(found, _absolute(path), _absolute(to) if to else None, server, name, only)
         try:
             if dry_run:
                 asked.look(Reading(console, found, str(path)))
@@ -227,6 +232,16 @@ def restore(
     facts |= {"keys": keys.written.total()} if keys else {}
     console.result(f"{'would be restored' if dry_run else 'restored'}: {asked.words}", **facts, dry_run=dry_run)
     return WARNINGS if asked.notes else OK
+
+
+def _redis_at(url: str, tls_ca: Path | None) -> RedisAccess:
+    """The password stands in the URL or in REDIS_PASSWORD, and goes nowhere else."""
+    at = reader.redis_address(url, os.environ.get("REDIS_PASSWORD", ""))
+    try:
+        pem = tls_ca.read_text(encoding="ascii") if tls_ca else ""
+    except (OSError, UnicodeError) as error:
+        raise Ended(f"{tls_ca} cannot be read as a certificate: {error}", 3) from error
+    return RedisAccess(at.host, at.port, at.path, username=at.user, password=at.password, tls=at.tls, ca_pem=pem)
 
 
 def _do(console: Console, asked: "restoring.Restore", reason: str) -> None:
@@ -341,7 +356,7 @@ def _opened(path: Path, identity: Path | None) -> Iterator["reader.Archive | rea
 def _known(path: Path) -> Archive | None:
     """The row of this file, where the console has one."""
     absolute = _absolute(path)
-    location = ArchiveLocation.objects.filter(host=settings.WORKER_HOST, path=str(absolute.parent)).first()
+    location = services.location_at(absolute.parent)
     rows = Archive.objects.filter(name=absolute.name, state__in=THERE)
     if location:
         return rows.filter(location=location).first()

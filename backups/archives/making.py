@@ -3,13 +3,14 @@
 import errno
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from django.conf import settings
 
 from backups import clock
-from backups.gateways.filetree import is_unreadable
+from backups.gateways.filetree import identities, is_unreadable
 from backups.gateways.redis.errors import RedisError
 from backups.runs import Turn
 from backups.runs.models import Level
@@ -22,9 +23,10 @@ from .format.age.keys import parse_recipient
 from .format.errors import ArchiveError, Cancelled, NoSpace, TargetExists, UnreadableFile, WriteFailed
 from .format.partials import remove_partials
 from .format.writer import About, ArchiveWriter
+from .locations import folder
 from .models import Archive, ArchiveRun, RedisServer
 from .redis.access import Copy, access_of
-from .sources import Source
+from .sources import Source, literal
 
 FULL = "The disk of the location is full. What had been written was removed. Remove old archives, or make room."
 LOST_KEY = "The key with which this archive was to be encrypted cannot be opened on this host. Start again."
@@ -59,8 +61,38 @@ class Made:
 
 def sources_of(archive: Archive) -> list[Source]:
     """The folders of a run, without the archives themselves and the console's keys."""
-    apart = (str(archive.path.parent), str(settings.KEYS_DIR))
-    return [Source.of(facts).without(apart) for facts in archive.made_by.sources["folders"]]
+    folders = [Source.of(facts) for facts in archive.made_by.sources["folders"]]
+    if archive.location:
+        return apart_from(folders, archive.location.directory)
+    return [own_files_left_out(source, archive) for source in apart_from(folders)]
+
+
+def apart_from(folders: Iterable[Source], *directories: Path) -> list[Source]:
+    """The same without these directories and those with the console's secrets, whatever way leads there."""
+    apart = identities([*directories, Path(settings.KEYS_DIR), Path(settings.DOWNLOADS_DIR)])
+    return [source.apart_from(apart) for source in folders]
+
+
+def own_files_left_out(source: Source, archive: Archive) -> Source:
+    """Outside of every location archives lie among other files: they and what belongs to them stay out, also those
+    made there before."""
+    try:
+        below = Path(archive.outside).resolve().relative_to(Path(source.path).resolve())
+    except ValueError:
+        return source
+    others = Archive.objects.filter(location=None, outside=archive.outside, host=archive.host)
+    at = "" if str(below) == "." else f"{literal(str(below))}/"
+    names = [literal(name) for name in {archive.name, *others.values_list("name", flat=True)}]
+    own = [own for name in names for own in (name, f"{name}.sha256", f".{name}.index", f".{name}.partial-*")]
+    return source.leaving_out([f"/{at}{name}" for name in own])
+
+
+def refuse_other_place(archive: Archive) -> None:
+    """A directory without anything of ours, though its location was looked at before, is what a share is mounted
+    over. Raises NotMade."""
+    location = archive.location
+    if location and location.looked_at and folder.is_emptied(location.directory):
+        raise NotMade(folder.emptied(location.directory))
 
 
 def kept_free(directory: Path) -> int:
@@ -84,6 +116,7 @@ def make(turn: Turn, archive: Archive) -> Made:
     if turn.run.fence > 1 and os.path.lexists(archive.path):
         turn.log("There is a file of this name: an earlier attempt may have finished it.")
     else:
+        refuse_other_place(archive)
         remove_partials(archive.path.parent)
         copies = _write(turn, archive)
     try:
@@ -168,6 +201,7 @@ def _fill(writer: ArchiveWriter, archive: Archive) -> list[Copy]:
             include=source.include,
             exclude=source.exclude,
             one_file_system=source.one_file_system,
+            apart=source.apart,
         )
     for server in servers_of(archive):
         copy = Copy(server, access_of(server))

@@ -12,7 +12,7 @@ from backups.runs.models import Level
 from backups.templatetags.formats import count_of, size
 
 from .format.space import space_of
-from .making import NotMade, kept_free, servers_of, sources_of
+from .making import NotMade, kept_free, refuse_other_place, servers_of, sources_of
 from .models import Archive, CheckState, RedisMode, RedisServer
 from .redis.access import access_of
 from .survey import Survey, survey
@@ -61,6 +61,7 @@ def _refuse_bad_place(archive: Archive) -> None:
         raise NotMade(f"{folder} is not there: {where} has no folder. Is the share mounted?")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise NotMade(f"The worker may not write to {folder}. Give its user the right to, then start again.")
+    refuse_other_place(archive)
     if os.path.lexists(archive.path):
         raise NotMade(
             f"There is a file {archive.path} already, which no run of this console made. It is left as it is."

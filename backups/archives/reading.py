@@ -23,6 +23,7 @@ from . import cybersift_restore as reader
 from .format import fast
 from .format.age.opening import AgeFile, AgeSource
 from .format.errors import Cancelled
+from .locations import folder
 from .models import Archive, ArchiveState
 
 SAMPLE = 0.1
@@ -218,6 +219,9 @@ def _check(turn: Turn, archive: Archive, *, sample: bool) -> Checked:
     except reader.Unavailable as error:
         if os.path.lexists(archive.path):  # which says nothing of what is in it
             return Checked(False, f"It could not be read, and is as it was: {error}", unchanged=True)
+        directory = archive.path.parent
+        if archive.location and archive.location.looked_at and folder.is_emptied(directory):
+            return Checked(False, f"It could not be read. {folder.emptied(directory)}", unchanged=True)
         text = f"There is no file {archive.path} any more."
         return Checked(False, text, text, missing=True)
     except reader.ArchiveError as error:

@@ -43,7 +43,8 @@ class NotRestored(Exception):
 
 @dataclass
 class Restore:
-    """What a command asked for: files to the directory ``to``, Redis data to the server at ``redis``, or both.
+    """What a command asked for: files to the directory ``to``, Redis data to the server at ``redis``, or both. Where
+    the archive has data of several servers, ``name`` says which.
 
     ``files`` and ``keys`` are what became of it, ``notes`` what to know.
     """
@@ -51,7 +52,8 @@ class Restore:
     found: "reader.Archive | reader.Foreign"
     path: Path
     to: Path | None = None
-    redis: "reader.RedisAddress | None" = None
+    redis: RedisAccess | None = None
+    name: str = ""
     only: Sequence[str] = ()
     files: "reader.Extracted | None" = None
     keys: Outcome | None = None
@@ -109,14 +111,14 @@ class Restore:
         """What was done, or would be."""
         files, keys = self.files, self.keys
         done = [f"{count_of(files.entries, 'entry', 'entries')}, {size(files.bytes)}, to {self.to}"] if files else []
-        return "; ".join(done + ([f"{count_of(keys.written.total(), 'key')} to {self.redis.shown}"] if keys else []))
+        return "; ".join(done + ([f"{count_of(keys.written.total(), 'key')} to {self.redis.where}"] if keys else []))
 
     def _targets(self) -> Iterator[tuple[str, tuple[str, str, str]]]:
         """The names in the actions of their entries, and what these are about."""
         if self.to is not None:
             yield "files", ("directory", str(self.to)[-64:], str(self.to))
         if self.redis is not None:
-            yield "redis", ("address", self.redis.shown, self.redis.shown)
+            yield "redis", ("address", self.redis.where, self.redis.where)
 
     def _extract(self, progress: "reader.Progress", *, turn: Turn | None = None, dry_run: bool = False) -> None:
         if self.to is None:
@@ -132,14 +134,14 @@ class Restore:
         if self.redis is None:
             return
         survey = survey_of(self._pieces())
-        with connect(self._access) as connection:
+        with connect(self.redis) as connection:
             there = about(connection).databases
         if there:
             what = ", ".join(
                 f"{count_of(keys, 'key')} in database {number}" for number, keys in sorted(there.items())
             )
-            raise reader.TargetNotEmpty(f"The server at {self.redis.shown} has {what}.")
-        findings = preflight(self._access, survey)
+            raise reader.TargetNotEmpty(f"The server at {self.redis.where} has {what}.")
+        findings = preflight(self.redis, survey)
         if stops := [each.message for each in findings if each.stops]:
             raise reader.Unavailable(" ".join(stops))
         self.notes += [each.message for each in findings]
@@ -147,20 +149,15 @@ class Restore:
     def _write_redis(self, progress: "reader.Progress", *, turn: Turn | None = None, dry_run: bool = False) -> None:
         if self.redis is None:
             return
-        work = RedisRestore(self._access, dry_run=dry_run)
+        work = RedisRestore(self.redis, dry_run=dry_run)
         self.keys = work.outcome
         work.run(self._pieces(progress))
         self.notes += [f"{count_of(count, 'key was', 'keys were')} left out: {why}." for why, count in
                        sorted(self.keys.refused.items())]  # fmt: skip
         self._record(turn, "redis.restored", {"keys": self.keys.written.total(), "expired": self.keys.expired})
 
-    @property
-    def _access(self) -> RedisAccess:
-        at = self.redis
-        return RedisAccess(at.host, at.port, at.path, at.user, at.password, at.tls)
-
     def _pieces(self, progress: "reader.Progress" = reader.no_progress) -> Iterator[memoryview]:
-        for piece in reader.redis_pieces(self.found, reader.redis_record(self.found, "")):
+        for piece in reader.redis_pieces(self.found, reader.redis_record(self.found, self.name)):
             progress(len(piece))
             yield piece
 

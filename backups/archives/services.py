@@ -69,9 +69,18 @@ def queue_archive_at(*, actor, profile: ArchiveProfile, path: Path, reason: str 
         ending = names.with_ending("", profile.codec, encrypted=encrypted)
         raise ArchiveRefused(f"Archives of profile {profile} end in {ending}. Give a path with that ending.")
     _checked(names.stem_of(path.name))
-    location = ArchiveLocation.objects.filter(host=host, path=str(path.parent)).first()
+    location = location_at(path.parent)
     where = {"location": location} if location else {"location": None, "outside": str(path.parent)}
     return _queue(actor, profile, path.name, where, host, reason=reason)
+
+
+def location_at(directory: Path) -> ArchiveLocation | None:
+    """The location of this host that is this directory, by whatever name."""
+    locations = ArchiveLocation.objects.filter(host=settings.WORKER_HOST).order_by("pk")
+    if found := locations.filter(path=str(directory)).first():
+        return found
+    real = os.path.realpath(directory)
+    return next((each for each in locations if os.path.realpath(each.path) == real), None)
 
 
 def queue_verify(archive: Archive, *, actor, reason: str = "") -> Run:

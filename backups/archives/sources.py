@@ -6,9 +6,11 @@ A source is ``{"name", "path", "include", "exclude", "one_file_system"}``; it be
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
+
+from backups.gateways.filetree import Selection
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,59}")
 MOST = 50
@@ -32,13 +34,15 @@ class BadSources(ValueError):
 
 @dataclass(frozen=True)
 class Source:
-    """Patterns are those of gitignore files, relative to ``path``."""
+    """Patterns are those of gitignore files, relative to ``path``. ``apart`` are directories that are not entered
+    whatever the patterns say, by device and inode; a profile does not keep them."""
 
     name: str
     path: str
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     one_file_system: bool = False
+    apart: frozenset[tuple[int, int]] = frozenset()
 
     @classmethod
     def of(cls, facts: dict) -> "Source":
@@ -55,13 +59,16 @@ class Source:
             "one_file_system": self.one_file_system,
         }
 
-    def without(self, paths: Iterable[str]) -> "Source":
-        """The same, but for what lies at ``paths`` inside it: the archives themselves, and the console's keys."""
-        inside = [below for path in paths if (below := _below(self.path, path))]
-        return self.leaving_out([f"/{_literal(below)}/" for below in inside])
+    def apart_from(self, directories: frozenset[tuple[int, int]]) -> "Source":
+        return replace(self, apart=directories)
 
     def leaving_out(self, patterns: Sequence[str]) -> "Source":
-        return Source(self.name, self.path, self.include, (*self.exclude, *patterns), self.one_file_system)
+        return replace(self, exclude=(*self.exclude, *patterns))
+
+    def selection(self, *, everything: bool = False) -> Selection:
+        """What a walk of it brings; ``everything``: whatever the patterns say."""
+        patterns = ((), ()) if everything else (self.include, self.exclude)
+        return Selection(*patterns, one_file_system=self.one_file_system, apart=self.apart)
 
 
 def checked(rows: Sequence[dict], forbidden: Sequence[str] = ()) -> list[dict]:
@@ -156,6 +163,6 @@ def _below(folder: str, path: str) -> str:
     return "" if str(below) == "." else str(below)
 
 
-def _literal(path: str) -> str:
+def literal(path: str) -> str:
     """A path as a pattern that matches itself only."""
     return re.sub(r"([\\*?\[\]!# ])", r"\\\1", path)

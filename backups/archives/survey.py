@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from backups.gateways.filetree import Directory, Selection, Skipped, join, looked_at, walk
+from backups.gateways.filetree import Directory, Selection, Skipped, identity, join, looked_at, walk
 
 from .sources import Source
 
@@ -71,16 +71,19 @@ def survey(
     """Walk the folder without opening a file. With ``excluded`` what is left out is counted as well. Ends early after
     ``seconds``, and when ``cancelled`` says so."""
     found = Survey(source.name)
-    wanted = Selection(source.include, source.exclude, one_file_system=source.one_file_system)
-    everything = Selection(one_file_system=source.one_file_system)
+    wanted = source.selection()
     try:
         root = os.open(source.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         found.error = why_not(source.path, error)
         return found
+    if identity(os.fstat(root)) in source.apart:
+        os.close(root)
+        found.error = f"{source.path} is a place where the console keeps archives or keys: it goes into no archive."
+        return found
     counting, end = _Counting(found, wanted, root), time.monotonic() + seconds
     try:
-        for number, each in enumerate(walk(root, everything if excluded else wanted)):
+        for number, each in enumerate(walk(root, source.selection(everything=True) if excluded else wanted)):
             counting.see(each)
             if time.monotonic() > end or (number % OFTEN == 0 and cancelled and cancelled()):
                 found.whole = False

@@ -10,10 +10,11 @@ import grp
 import os
 import pwd
 import stat
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ AT_ONCE = 20_000
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK, opening what has become a FIFO since would wait for somebody to write.
 OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+APART = "left out: the console keeps archives or keys there"
 
 OTHER_KINDS = {
     stat.S_IFSOCK: "a socket",
@@ -70,13 +73,22 @@ class Selection:
     """What of a tree is asked for; patterns are those of gitignore files, relative to the root.
 
     Without ``include`` everything is. What ``exclude`` matches is left out, and a directory that it matches is not
-    entered. With ``one_file_system`` the file system of the root is not left.
+    entered. With ``one_file_system`` the file system of the root is not left. ``apart`` are directories that are
+    never entered, by device and inode, so that no other way to them leads in.
     """
 
-    def __init__(self, include: Iterable[str] = (), exclude: Iterable[str] = (), *, one_file_system: bool = False):
+    def __init__(
+        self,
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        *,
+        one_file_system: bool = False,
+        apart: Collection[tuple[int, int]] = (),
+    ):
         self.include = _patterns(include) if include else None
         self.exclude = _patterns(exclude) if exclude else None
         self.one_file_system = one_file_system
+        self.apart = apart
         self.is_everything = self.include is None and self.exclude is None
 
     def enters(self, path: bytes) -> bool:
@@ -89,6 +101,20 @@ class Selection:
 
     def takes_directory(self, path: bytes) -> bool:
         return self.include is None or self.include.match_file(_text(path) + "/")
+
+
+def identity(facts: os.stat_result) -> tuple[int, int]:
+    """Of a directory, whatever it is called."""
+    return facts.st_dev, facts.st_ino
+
+
+def identities(paths: Iterable[Path]) -> frozenset[tuple[int, int]]:
+    """Of those of these directories that are there."""
+    found = set()
+    for path in paths:
+        with suppress(OSError):
+            found.add(identity(path.stat()))
+    return frozenset(found)
 
 
 def _patterns(lines: Iterable[str]) -> "GitIgnoreSpec":
@@ -145,6 +171,9 @@ def _directory(
         facts = os.fstat(descriptor)
         if selection.one_file_system and facts.st_dev != device:
             yield Skipped(path, "another file system")
+            return []
+        if identity(facts) in selection.apart:
+            yield Skipped(path, APART)
             return []
         below: list[bytes] = []
         only = device if selection.one_file_system else None

@@ -4,9 +4,12 @@ import json
 import tarfile
 
 import pytest
+from django.conf import settings
+from django.utils import timezone
 
-from backups.archives.models import Archive, ArchiveState
-from backups.archives.services import ArchiveRefused, queue_archive
+from backups.archives.models import Archive, ArchiveLocation, ArchiveState
+from backups.archives.services import ArchiveRefused, queue_archive, queue_archive_at, queue_verify
+from backups.gateways.filetree import APART
 from backups.runs import request_cancel
 from backups.runs.models import Effect, RunState
 from tests.turns import work
@@ -34,10 +37,12 @@ def test_the_archive_itself_tells_what_it_was_to_hold(profile, location, tree, c
 
     with tarfile.open(Archive.objects.get().path) as archive:
         header = json.load(archive.extractfile("BACKUP/header.json"))
+        manifest = json.load(archive.extractfile("BACKUP/manifest.json"))
     (source,) = header["sources"]
     assert (source["name"], source["kind"], source["path"]) == ("all", "files", str(tree.parent))
     assert (source["include"], source["one_file_system"]) == (["*.json"], False)
-    assert source["exclude"][:2] == ["cache/", "/archives/"]
+    assert source["exclude"] == ["cache/"]
+    assert {"path": "files/all/archives", "why": APART} in manifest["errors"]
 
 
 def test_a_second_archive_of_the_same_minute_gets_a_number(profile, cast):
@@ -152,3 +157,70 @@ def test_the_name_is_free_again_after_a_failure(profile, cast, tree):
     run = work(queue_archive(actor=cast["operator"], profile=profile, name="nightly"))
 
     assert run.state == RunState.SUCCEEDED
+
+
+@pytest.mark.parametrize("way", ["itself", "above", "by a link", "by /proc"])
+def test_the_console_s_keys_go_into_no_archive_whatever_way_leads_there(profile, cast, settings, tmp_path, way):
+    keys, link = tmp_path / "home/keys", tmp_path / "link"
+    keys.mkdir(parents=True)
+    (keys / "secrets.pem").write_text("secret")
+    (keys.parent / "other").write_text("other")
+    settings.KEYS_DIR = keys
+    link.symlink_to(keys.parent)
+    ways = {"itself": keys, "above": keys.parent, "by a link": link, "by /proc": f"/proc/self/root{keys}"}
+    profile.sources = [{"name": "home", "path": str(ways[way]), "include": [], "exclude": []}]
+    profile.save()
+
+    run = work(queue_archive(actor=cast["operator"], profile=profile))
+
+    if ways[way] in (keys, f"/proc/self/root{keys}"):
+        assert (run.state, run.effect) == (RunState.FAILED, Effect.NONE)
+        assert "goes into no archive" in run.error
+    else:
+        with tarfile.open(Archive.objects.get().path) as archive:
+            names = archive.getnames()
+        assert "files/home/other" in names
+        assert not [name for name in names if "secrets" in name]
+
+
+def test_nothing_is_written_below_a_mount_that_is_not_there(profile, location, cast):
+    (location.directory / "cybersift_restore.py").write_text("as every look puts it there")
+    work(queue_archive(actor=cast["operator"], profile=profile))
+    ArchiveLocation.objects.update(looked_at=timezone.now())
+    there = location.directory.rename(location.directory.with_name("mounted elsewhere"))
+    location.directory.mkdir()
+
+    run = work(queue_archive(actor=cast["operator"], profile=profile))
+    verified = work(queue_verify(Archive.objects.order_by("pk").first(), actor=cast["operator"]))
+
+    assert (run.state, run.effect) == (RunState.FAILED, Effect.NONE)
+    assert "Is the share mounted?" in run.error
+    assert list(location.directory.iterdir()) == []
+    assert verified.state == RunState.FAILED
+    location.directory.rmdir()
+    there.rename(location.directory)
+    assert Archive.objects.order_by("pk").first().state == ArchiveState.VERIFIED
+    assert work(queue_archive(actor=cast["operator"], profile=profile)).state == RunState.SUCCEEDED
+
+
+def test_an_archive_among_the_files_it_is_made_of_leaves_out_archives_only(profile, tree, cast):
+    profile.sources = [{"name": "all", "path": str(tree), "include": [], "exclude": []}]
+    profile.save()
+    for name in ("first.tar.gz", "second.tar.gz"):
+        work(queue_archive_at(actor=None, profile=profile, path=tree / "params" / name))
+
+    with tarfile.open(tree / "params/second.tar.gz") as archive:
+        names = archive.getnames()
+
+    assert {"files/all/params/p7.json", "files/all/models/detector/weights.bin"} < set(names)
+    assert not [name for name in names if "tar.gz" in name]
+
+
+def test_a_location_is_known_by_another_name_of_its_directory(profile, location, tmp_path):
+    (tmp_path / "link").symlink_to(location.directory)
+    ArchiveLocation.objects.update(path=str(tmp_path / "link"))
+
+    work(queue_archive_at(actor=None, profile=profile, path=location.directory / "backup.tar.gz"))
+
+    archive = Archive.objects.get()
+    assert (archive.location, archive.outside, archive.kept_on) == (location, "", settings.WORKER_HOST)

@@ -100,6 +100,7 @@ def test_an_archive_outside_every_location_is_not_kept_here(command, profile, tm
         (("-o", "backup", "-p", "b.zip"), 2, "end in .tar.gz"),
         (("-o", "list", "-p", "/nowhere/b.tar.gz"), 3, "cannot be read"),
         (("-o", "restore", "-p", "b.tar.gz"), 2, "Say where to"),
+        (("-o", "verify", "-p", "b\udcff.tar.gz"), 2, "not UTF-8"),
         (("-o", "shred", "-p", "b.tar.gz"), 2, "invalid choice"),
     ],
 )

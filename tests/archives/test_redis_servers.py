@@ -283,14 +283,21 @@ def test_the_command_restores_it_into_a_server_without_keys_only(
         assert "restored: 20,200 keys to 127.0.0.1" in capsys.readouterr().out
         assert redis.Redis(port=empty.port, password=SECRET).dbsize() == 16_000
 
-        assert ended(*words) == 4
-        assert "The target is not empty" in capsys.readouterr().err
+        assert ended(*words, "--to", str(tmp_path / "files")) == 4
+        assert "The target is not empty. Nothing was changed." in capsys.readouterr().err
+        assert not (tmp_path / "files").exists()
+        assert ended(*words, "--name", "other") == 3
+        assert ended(*words, "--only", "a*") == 2
     finally:
         empty.stop()
     actions = list(
         AuditEntry.objects.filter(action__startswith="redis.re").order_by("seq").values_list("action", flat=True)
     )
-    assert actions == ["redis.restore_started", "redis.restored", "redis.restore_started", "redis.restore_failed"]
+    assert actions == [
+        "redis.restore_started",
+        "redis.restored",
+        *["redis.restore_started", "redis.restore_failed"] * 2,
+    ]
     assert not [row for row in AuditEntry.objects.values_list() if SECRET in str(row)]
 
 

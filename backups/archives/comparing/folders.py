@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from backups.gateways.filetree import Selection, Skipped, join, looked_at, open_directory, open_file, walk
+from backups.gateways.filetree import Skipped, join, looked_at, open_directory, open_file, walk
 
 from .. import cybersift_restore as reader
 from ..format.big_files import Unreadable, look, pieces
@@ -94,9 +94,7 @@ class _Comparing:
         return self.compared
 
     def _walk(self, root: int) -> None:
-        wanted = self.source
-        selection = Selection(wanted.include, wanted.exclude, one_file_system=wanted.one_file_system)
-        for each in walk(root, selection):
+        for each in walk(root, self.source.selection()):
             if isinstance(each, Skipped):
                 self._skip(each)
                 continue

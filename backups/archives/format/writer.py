@@ -15,7 +15,7 @@ import socket
 import struct
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -143,14 +143,16 @@ class ArchiveWriter:
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         one_file_system: bool = False,
+        apart: Collection[tuple[int, int]] = (),
     ) -> None:
-        """The directory ``root`` and what is in it, as files/<source>. Patterns as in gitignore files.
+        """The directory ``root`` and what is in it, as files/<source>. Patterns as in gitignore files; directories in
+        ``apart``, by device and inode, are not entered.
 
         ``root`` itself may be a symbolic link; nothing below it is followed. A root that cannot be opened is
         unreadable, also where it is not there.
         """
         self._claim(f"files/{source}", source)
-        selection = Selection(include, exclude, one_file_system=one_file_system)
+        selection = Selection(include, exclude, one_file_system=one_file_system, apart=apart)
         try:
             descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:

@@ -88,6 +88,8 @@ class Look:
             if _adopt(before, columns):
                 self.a.record("archive.adopted", Archive.objects.get(pk=before.pk))
             return
+        if before and (before.size, before.mtime_ns) == (columns["size"], columns["mtime_ns"]):
+            columns = columns | {"sha256": before.sha256}  # by which it can still be told whether it is the same file
         if not (_adopt(before, columns) if before else self._insert(name, columns)):
             return
         self.told["found"].append(name)
@@ -137,9 +139,9 @@ class Look:
 
 def known(archives, busy: Iterable[int] = ()) -> list[Known]:
     """Rows as ``match`` takes them."""
-    columns = ("pk", "name", "state", "size", "mtime_ns", "backup_id", "made_by_id", "structure_at")
+    columns = ("pk", "name", "state", "size", "mtime_ns", "backup_id", "sha256", "made_by_id", "structure_at")
     return [
-        Known(*row[:6], ours=row[6] is not None, proven=row[7] is not None, busy=row[0] in busy)
+        Known(*row[:7], ours=row[7] is not None, proven=row[8] is not None, busy=row[0] in busy)
         for row in archives.values_list(*columns)
     ]
 
@@ -151,7 +153,7 @@ def _is_other(backup_id: str, columns: dict) -> bool:
 
 def _adopt(row: Known, columns: dict) -> bool:
     """The row says what the file is now, and nothing is proven of it. False when somebody else moved it."""
-    given = {"message": "", "detail": "", "gone_at": None} | columns | NOT_PROVEN
+    given = {"message": "", "detail": "", "gone_at": None} | NOT_PROVEN | columns
     return _written(given, lambda values: _move(row, **values))
 
 

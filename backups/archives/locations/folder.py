@@ -5,6 +5,7 @@ Files only, no rows: on a share that hangs, every line in here may take long, so
 
 import errno
 import os
+import shlex
 import stat
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -59,12 +60,8 @@ def look(directory: Path, program: bytes, *, keys_dir: Path, expected: bool) -> 
         if Path(os.path.realpath(directory)).is_relative_to(os.path.realpath(keys_dir)):
             raise Unusable(f"{directory} leads to the console's own keys. Choose another directory.")
         seen = _list(directory)
-        if expected and not seen.files and not os.path.lexists(directory / PROGRAM):
-            raise Unusable(
-                f"Nothing of what was in {directory} is there. Is the share mounted? If it was emptied on purpose, "
-                f"say so on that host: touch {directory / PROGRAM}",
-                gone=True,
-            )
+        if expected and not seen.files and is_emptied(directory):
+            raise Unusable(emptied(directory), gone=True)
     except OSError as error:
         raise _unusable(directory, error) from error
     try:
@@ -76,6 +73,18 @@ def look(directory: Path, program: bytes, *, keys_dir: Path, expected: bool) -> 
         _put_program(directory, program, seen)
     _note(seen)
     return seen
+
+
+def is_emptied(directory: Path) -> bool:
+    """Whether what every look puts there is gone: the share is not mounted, or somebody emptied the directory."""
+    return not os.path.lexists(directory / PROGRAM)
+
+
+def emptied(directory: Path) -> str:
+    return (
+        f"Nothing of what was in {directory} is there. Is the share mounted? If it was emptied on purpose, say so on "
+        f"that host: touch {shlex.quote(str(directory / PROGRAM))}"
+    )
 
 
 def _list(directory: Path) -> Seen:

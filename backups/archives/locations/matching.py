@@ -21,6 +21,7 @@ class Known(NamedTuple):
     size: int | None
     mtime_ns: int | None
     backup_id: str
+    sha256: str
     ours: bool
     proven: bool
     busy: bool = False

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
-
-from django.conf import settings
+from pathlib import Path, PurePosixPath
 
 from backups import clock
 from backups.runs import Turn
 from backups.templatetags.formats import count_of, short_stamp, size
 
+from .. import making
 from ..patience import Hung, within
 from ..sources import Source
 from ..survey import Survey, survey
@@ -26,9 +25,9 @@ def check_sources(turn: Turn) -> dict:
     ``title``, which is read out.
     """
     source = Source.of(turn.run.params["source"])
-    apart = (turn.run.params["apart"], str(settings.KEYS_DIR))
+    (apart,) = making.apart_from([source], Path(turn.run.params["apart"]))
     try:
-        found = within(SECONDS + MORE, lambda: survey(source.without(apart), excluded=True, seconds=SECONDS))
+        found = within(SECONDS + MORE, lambda: survey(apart, excluded=True, seconds=SECONDS))
     except Hung:
         why = "Either it is on a share whose server is away, or one directory in it has millions of files."
         return {"error": f"{source.path} gave no answer in {SECONDS:.0f} s. {why}"}

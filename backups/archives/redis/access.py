@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 from django.conf import settings
 
@@ -50,17 +51,19 @@ def _access(address: str, port: int, known: dict) -> RedisAccess:
 
 
 def _allowed(access: RedisAccess) -> RedisAccess:
-    """The same, if the console may connect to what the name stands for now. Raises NoAccess."""
+    """The same, bound to the addresses that its name stands for now, if the console may connect to all of them.
+    Raises NoAccess."""
     if access.unix_socket:
         return access
     try:
-        for peer in resolve_host(access.host, access.port):
+        peers = sorted(resolve_host(access.host, access.port))
+        for peer in peers:
             check_peer(peer, scheme="redis", allow_http=True, networks=settings.CLUSTER_NETWORKS)
     except BadAddress as error:
         raise NoAccess(error.message, error.detail) from error
     except (OSError, UnicodeError) as error:
         raise NoAccess(f"The name {access.host} is not known. Check how it is written.", str(error)) from error
-    return access
+    return replace(access, peers=tuple(peers))
 
 
 class Copy:

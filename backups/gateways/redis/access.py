@@ -9,7 +9,8 @@ from .errors import Unreachable, Untrusted
 
 @dataclass(frozen=True)
 class RedisAccess:
-    """A unix socket where one is given, else host and port. ``username`` is empty for the user 'default'.
+    """A unix socket where one is given, else host and port. ``peers`` are the addresses that may be connected to, so
+    that the name is not asked for a second time; ``username`` is empty for the user 'default'.
 
     ``connect_timeout`` is the longest to wait for the connection, ``timeout`` the longest silence of the server
     afterwards; both in seconds.
@@ -18,6 +19,7 @@ class RedisAccess:
     host: str = "127.0.0.1"
     port: int = 6379
     unix_socket: str = ""
+    peers: tuple[str, ...] = ()
     username: str = ""
     password: str = field(default="", repr=False)
     tls: bool = False
@@ -35,7 +37,7 @@ def open_socket(access: RedisAccess) -> socket.socket:
     """A connected socket, with TLS where it is wanted, on which ``timeout`` is set."""
     try:
         plain = _unix(access) if access.unix_socket else _tcp(access)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise Unreachable(_why(access, error), str(error)) from error
     try:
         ready = _wrapped(plain, access) if access.tls else plain
@@ -58,10 +60,20 @@ def _unix(access: RedisAccess) -> socket.socket:
 
 
 def _tcp(access: RedisAccess) -> socket.socket:
-    ours = socket.create_connection((access.host, access.port), timeout=access.connect_timeout)
+    ours = _first(access.peers or (access.host,), access)
     # Commands are collected before they are sent: nothing is gained by waiting for more.
     ours.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return ours
+
+
+def _first(peers: tuple[str, ...], access: RedisAccess) -> socket.socket:
+    """Connected to the first that answers; the error of the last."""
+    for peer in peers:
+        try:
+            return socket.create_connection((peer, access.port), timeout=access.connect_timeout)
+        except OSError as error:
+            last = error
+    raise last
 
 
 def _wrapped(plain: socket.socket, access: RedisAccess) -> socket.socket:
@@ -91,8 +103,8 @@ def _context(ca_pem: str) -> ssl.SSLContext:
     return context
 
 
-def _why(access: RedisAccess, error: OSError) -> str:
-    if isinstance(error, socket.gaierror):
+def _why(access: RedisAccess, error: OSError | UnicodeError) -> str:
+    if isinstance(error, socket.gaierror | UnicodeError):
         return f"The name {access.host} is not known. Check how it is written."
     if isinstance(error, TimeoutError):
         seconds = f"{access.connect_timeout:g} s"

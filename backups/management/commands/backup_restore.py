@@ -7,6 +7,7 @@ backup_restore -o compare -p ARCHIVE [--only PATTERN]
 backup_restore -o restore -p ARCHIVE --to DIRECTORY [--redis URL] [--only PATTERN] [--dry-run]
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from backups.archives.command_line import Ended
 from backups.audit.origin import origin_context
 from backups.worker.kinds import KINDS
 
+ODD = re.compile("[\ud800-\udfff]")
+"""How Python gives bytes of an argument that are not UTF-8: no database keeps them."""
 EXIT = """
 Exit status: 0 done; 1 failed, or the archive is damaged; 2 wrong use; 3 not possible here (no such file, no right, a
 program is missing); 4 the target is not empty; 5 no space; 6 another one is at work there; 7 done, with warnings;
@@ -36,6 +39,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--redis", default="", metavar="URL", help="restore: a server without keys; REDIS_PASSWORD"
         )
+        parser.add_argument("--name", default="", help="restore: which Redis data, where the archive has several")
+        parser.add_argument("--tls-ca", type=Path, metavar="FILE", help="restore: the authority behind rediss://")
         parser.add_argument("--only", action="append", default=[], metavar="PATTERN", help="only paths like this")
         parser.add_argument("--identity", type=Path, help="file with the age key of an encrypted archive")
         parser.add_argument("--dry-run", action="store_true", help="restore: look, and write nothing")
@@ -46,6 +51,9 @@ class Command(BaseCommand):
     def handle(self, *args, operation: str, json: bool, **options) -> None:
         asked = {name: options[name] for name in command_line.OPTIONS}
         console = command_line.Lines(sys.stdout) if json else command_line.Terminal(sys.stdout, sys.stderr)
+        if any(ODD.search(str(word)) for word in sys.argv):
+            console.failed("An argument is not UTF-8.", command_line.USAGE)
+            sys.exit(command_line.USAGE)
         with origin_context(command=f"backup_restore {operation}"):
             try:
                 code = command_line.OPERATIONS[operation](console, KINDS, **asked)

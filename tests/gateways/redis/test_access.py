@@ -208,3 +208,14 @@ def test_what_a_server_is(source):
     assert (server.product, server.role, server.linked, server.cluster) == ("Redis", "primary", True, False)
     assert (server.maxmemory, server.policy, server.modules) == (0, "noeviction", ())
     assert sorted(server.databases) == [0, 1, 5] and server.memory > 5 << 20 and server.rdb_version >= 9
+
+
+def test_a_name_that_was_checked_is_not_asked_for_again(with_password):
+    bound = with_password.like(password=PASSWORD, host="elsewhere.invalid", peers=("127.0.0.1",))
+
+    with connect(bound) as connection:
+        assert connection.call("PING") in ("PONG", b"PONG")
+
+
+def test_a_name_that_no_network_knows_is_told_so():
+    assert "is not known" in fails(RedisAccess(host="x" * 70), Unreachable).message
