@@ -30,8 +30,10 @@ from backups.templatetags.formats import count_of, size
 from . import cybersift_restore as reader
 from . import making, reading, restoring, services
 from .comparing import folders
+from .comparing.compared import WORDS, Compared
+from .comparing.steps import with_server
 from .format import fast
-from .models import THERE, Archive, ArchiveProfile
+from .models import THERE, Archive, ArchiveProfile, RedisServer
 from .sources import Source
 
 OPTIONS = ("path", "profile", "to", "redis", "name", "tls_ca", "only", "identity", "dry_run", "full", "reason")
@@ -109,7 +111,6 @@ def backup(console: Console, kinds: dict[str, Kind], *, path: Path, profile: str
         run = services.queue_archive_at(actor=None, profile=_profile(profile), path=_absolute(path), reason=reason)
     except services.ArchiveRefused as error:
         raise Ended(str(error), USAGE) from error
-    console.say(f"Run {run.pk}: {run.subject}", run=run.pk)
     run = follow(console, run, kinds)
     archive = run.archive_run.archive
     facts = {"run": run.pk, "state": run.state, "archive": str(archive.path), "bytes": archive.size}
@@ -161,31 +162,28 @@ def verify(console: Console, kinds: dict[str, Kind], *, path: Path, identity: Pa
 
 
 def compare(console: Console, kinds, *, path: Path, only: list[str], identity: Path | None, full: bool, **_) -> int:
-    """Name what differs between an archive and the folders that it was made of, as its row or its header says."""
-    matches, same = reader.matcher(only), True
+    """Name what differs between an archive and the folders and servers that it was made of, as its row or its header
+    says. With ``only`` paths of files are asked for, and no Redis is."""
+    same = True
     with _opened(path, identity) as found:
         if not found.has_checksums:
             raise Ended("This tar is not of the console: nothing says what it was made of.", USAGE)
-        for source in _sources_of(path, found):
-            compared = folders.compare(found, source, full=full, only=matches)
+        for compared in _compared(path, found, full=full, only=only):
             same = same and compared.is_same
             for each in compared.differences:
                 words = f"{WORDS[each.kind]} {each.path}" + (f" ({each.what})" if each.what else "")
                 console.result(words, **each._asdict())
             counts = ", ".join(f"{number:,} {WORDS[kind]}" for kind, number in compared.counts.items())
-            console.say(f"{source.name}: {compared.error or counts}", source=source.name, **compared.counts)
-        if found.manifest.redis:
-            console.say("The data of Redis in it was not compared.")
+            console.say(f"{compared.name}: {compared.error or counts}", source=compared.name, **compared.counts)
     return OK if same else WARNINGS
 
 
-WORDS = {
-    folders.SAME: "same",
-    folders.CHANGED: "changed",
-    folders.ATTRIBUTES: "attributes changed",
-    folders.ONLY_ARCHIVE: "only in the archive",
-    folders.ONLY_THERE: "only there",
-}
+def _compared(path: Path, found: "reader.Archive", *, full: bool, only: list[str]) -> Iterator[Compared]:
+    for source in _sources_of(path, found):
+        yield folders.compare(found, source, full=full, only=reader.matcher(only))
+    for record in found.manifest.redis if not only else ():
+        server = RedisServer.objects.filter(name=record["name"], host=settings.WORKER_HOST).first()
+        yield with_server(found, record, server)
 
 
 def _sources_of(path: Path, found: "reader.Archive") -> list[Source]:
@@ -248,7 +246,6 @@ def _do(console: Console, asked: "restoring.Restore", reason: str) -> None:
     """The run of this restore, in this process. Raises NotRestored."""
     known = _known(asked.path)
     run = asked.begin(reason, known.get_absolute_url() if known else "")
-    console.say(f"Run {run.pk}: {run.subject}", run=run.pk)
     with Follower(console, run) as follower:
         follower.do(run.pk, run.fence, asked.kinds())
     run.refresh_from_db()
@@ -284,6 +281,7 @@ class Follower(threading.Thread):
 
     def __enter__(self) -> "Follower":
         self.before = signal.signal(signal.SIGINT, self._interrupt)
+        self.console.say(f"Run {self.run_row.pk}: {self.run_row.subject}", run=self.run_row.pk)
         self.start()
         return self
 

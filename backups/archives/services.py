@@ -138,8 +138,8 @@ def record_download(run: Run, *, actor) -> None:
 
 
 def queue_compare(archive: Archive, *, actor, full: bool = False) -> Run:
-    """Queue a run that compares the archive with the folders that it was made of. ``full``: all content is read.
-    Raises ArchiveRefused and Denied."""
+    """Queue a run that compares the archive with the folders and Redis servers that it was made of. ``full``: all
+    content is read. Raises ArchiveRefused and Denied."""
     _refuse_others(actor, "archive.look")
     if not archive.is_there or archive.made_by is None:
         raise ArchiveRefused(f"{archive} cannot be compared: the console did not make it, or it is not there.")
@@ -157,7 +157,9 @@ def queue_compare(archive: Archive, *, actor, full: bool = False) -> Run:
 
 def last_comparison(archive: Archive) -> Run | None:
     """The newest comparison of this archive that came to a result."""
-    runs = Run.objects.filter(kind=COMPARE, params__archive=archive.pk, state=RunState.SUCCEEDED)
+    runs = Run.objects.filter(
+        kind=COMPARE, params__archive=archive.pk, state__in=(RunState.SUCCEEDED, RunState.PARTIAL)
+    )
     return runs.order_by("-pk").first()
 
 

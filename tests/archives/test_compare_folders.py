@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from backups.archives import making, reading
 from backups.archives.comparing import folders
+from backups.archives.comparing.compared import ATTRIBUTES, CHANGED, ONLY_ARCHIVE, ONLY_THERE
 from backups.archives.models import Archive
 from backups.archives.services import ArchiveRefused, queue_archive, queue_compare
 from backups.runs.models import RunState
@@ -57,11 +58,11 @@ def test_each_difference_is_named_for_what_it_is(archive, tree):
 
     found = compared(archive)
 
-    assert ("files/params/p1.json", "+3 bytes") in found[folders.CHANGED]
-    assert found[folders.ONLY_ARCHIVE] == {("files/params/p2.json", "")}
-    assert found[folders.ONLY_THERE] == {("files/params/new.json", "")}
-    assert ("files/params/p3.json", "mode 600 instead of 644") in found[folders.ATTRIBUTES]
-    assert ("files/models/current", "leads elsewhere") in found[folders.CHANGED]
+    assert ("files/params/p1.json", "+3 bytes") in found[CHANGED]
+    assert found[ONLY_ARCHIVE] == {("files/params/p2.json", "")}
+    assert found[ONLY_THERE] == {("files/params/new.json", "")}
+    assert ("files/params/p3.json", "mode 600 instead of 644") in found[ATTRIBUTES]
+    assert ("files/models/current", "leads elsewhere") in found[CHANGED]
 
 
 def test_the_same_size_and_time_hides_a_change_only_from_the_quick_look(archive, tree):
@@ -71,8 +72,8 @@ def test_the_same_size_and_time_hides_a_change_only_from_the_quick_look(archive,
     weights.write_bytes(data)
     os.utime(weights, ns=(facts.st_atime_ns, facts.st_mtime_ns))
 
-    assert folders.CHANGED not in compared(archive)
-    paths = {path for path, _ in compared(archive, full=True)[folders.CHANGED]}
+    assert CHANGED not in compared(archive)
+    paths = {path for path, _ in compared(archive, full=True)[CHANGED]}
     assert paths == {"files/models/detector/weights.bin", "files/models/again.bin"}
 
 
@@ -95,6 +96,7 @@ def test_a_folder_that_is_gone_is_said(archive, tree, cast):
 
     run = work(queue_compare(archive, actor=cast["operator"]))
 
+    assert (run.state, run.error) == (RunState.PARTIAL, "Not compared: models, params.")
     assert "cannot be looked at" in "\n".join(run.log.values_list("text", flat=True))
 
 

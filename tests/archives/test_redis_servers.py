@@ -16,7 +16,7 @@ from backups.archives import cybersift_restore as reader
 from backups.archives.models import Archive, ArchiveState, CheckState, RedisServer
 from backups.archives.redis import addresses
 from backups.archives.redis.services import MOVED, save_server
-from backups.archives.services import ArchiveRefused, queue_archive
+from backups.archives.services import ArchiveRefused, queue_archive, queue_compare
 from backups.audit.models import AuditEntry
 from backups.runs.models import CHECK, Run, RunState
 from backups.runs.services import beat
@@ -299,6 +299,30 @@ def test_the_command_restores_it_into_a_server_without_keys_only(
         *["redis.restore_started", "redis.restore_failed"] * 2,
     ]
     assert not [row for row in AuditEntry.objects.values_list() if SECRET in str(row)]
+
+
+def test_an_archive_is_compared_with_what_the_server_holds_now(sandbox_redis, profile, cast, as_person):
+    server = saved(sandbox_redis)
+    checked(server)
+    profile.redis.add(server)
+    work(queue_archive(actor=cast["operator"], profile=profile))
+    archive, client = Archive.objects.get(), redis.Redis(port=sandbox_redis.port)
+    client.set("new key", "new")
+    try:
+        run = work(queue_compare(archive, actor=cast["operator"]))
+    finally:
+        client.delete("new key")
+
+    counts = next(each for each in run.result["sources"] if each["name"] == server.name)
+    assert run.state == RunState.SUCCEEDED
+    assert (counts["changed"], counts["only_archive"], counts["only_there"]) == (0, 0, 1)
+    assert counts["same"] + counts["expired"] == 20_200
+    assert f"Only there: redis/{server.name}/0/new key" in "\n".join(run.log.values_list("text", flat=True))
+    assert "Only there" in as_person("operator").get(archive.get_absolute_url()).content.decode()
+
+    server.delete()
+    run = work(queue_compare(archive, actor=cast["operator"]))
+    assert (run.state, run.error) == (RunState.PARTIAL, f"Not compared: {server.name}.")
 
 
 def ended(*words: str) -> int:

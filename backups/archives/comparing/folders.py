@@ -8,8 +8,6 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from backups.gateways.filetree import Skipped, join, looked_at, open_directory, open_file, walk
 
@@ -17,41 +15,10 @@ from .. import cybersift_restore as reader
 from ..format.big_files import Unreadable, look, pieces
 from ..format.errors import Cancelled
 from ..sources import Source
+from .compared import ATTRIBUTES, CHANGED, ONLY_ARCHIVE, ONLY_THERE, SAME, Compared
 
-SAME, CHANGED, ATTRIBUTES, ONLY_ARCHIVE, ONLY_THERE = "same", "changed", "attributes", "only_archive", "only_there"
-KINDS = (SAME, CHANGED, ATTRIBUTES, ONLY_ARCHIVE, ONLY_THERE)
-MOST_NAMES = 1_000
 OFTEN = 200
 """So many entries lie between two questions whether somebody has cancelled."""
-
-
-class Difference(NamedTuple):
-    """``path`` is that in the archive, as it can be shown; ``what`` differs, in few words."""
-
-    kind: str
-    path: str
-    what: str
-
-
-@dataclass
-class Compared:
-    """One source: how many entries of each kind, and the first MOST_NAMES that are not the same. ``error`` says why
-    the folder could not be looked at."""
-
-    name: str
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
-    differences: list[Difference] = field(default_factory=list)
-    skipped: int = 0
-    error: str = ""
-
-    @property
-    def is_same(self) -> bool:
-        return not self.error and not any(self.counts[kind] for kind in KINDS if kind != SAME)
-
-    def add(self, kind: str, path: str, what: str = "") -> None:
-        self.counts[kind] += 1
-        if kind != SAME and len(self.differences) < MOST_NAMES:
-            self.differences.append(Difference(kind, reader.printable(path), what))
 
 
 def compare(

@@ -1,5 +1,7 @@
 """The run that compares an archive with what is there now."""
 
+from backups import clock
+from backups.gateways.redis.errors import RedisError
 from backups.runs import Done, Kind, Step, Turn
 from backups.runs.models import Effect, Level, RunState
 from backups.templatetags.formats import count_of
@@ -7,9 +9,10 @@ from backups.templatetags.formats import count_of
 from .. import cybersift_restore as reader
 from .. import making, reading, services
 from ..format.errors import Cancelled
-from ..models import Archive
-from . import folders
-from .folders import CHANGED, ONLY_ARCHIVE, Compared
+from ..models import Archive, RedisServer
+from ..redis.access import Copy, access_of
+from . import folders, redis
+from .compared import CHANGED, EXPIRED, ONLY_ARCHIVE, SAME, WORDS, Compared
 
 LOGGED = 1_000
 NO_KEY = (
@@ -22,38 +25,50 @@ def compare(turn: Turn):
     archive = Archive.objects.select_related("location", "made_by__run").get(pk=turn.run.params["archive"])
     try:
         with reading.opened(archive) as found:
-            compared = [_one(turn, found, source) for source in making.sources_of(archive)]
-            redis = bool(found.manifest.redis)
+            compared = [_folder(turn, found, source) for source in making.sources_of(archive)]
+            compared += [_redis(turn, found, archive, record) for record in found.manifest.redis]
     except Cancelled:
         return Done(RunState.CANCELLED, Effect.NONE, "Nothing was changed.")
     except reading.NoKey:
         return Done(RunState.FAILED, Effect.NONE, error=NO_KEY)
     except reader.ArchiveError as error:
         return Done(RunState.FAILED, Effect.NONE, error=f"The archive cannot be read: {error}")
-    if redis:
-        turn.log("The data of Redis in it was not compared.", Level.WARNING)
     turn.remember(sources=[{"name": each.name, "error": each.error, **each.counts} for each in compared])
+    if missed := [each.name for each in compared if each.error]:
+        return Done(RunState.PARTIAL, Effect.NONE, error=f"Not compared: {', '.join(missed)}.")
     return Done(RunState.SUCCEEDED, Effect.NONE, _sentence(compared))
 
 
-def _one(turn: Turn, found: "reader.Archive", source) -> Compared:
+def _folder(turn: Turn, found: "reader.Archive", source) -> Compared:
     full = turn.run.params.get("full", False)
-    compared = folders.compare(found, source, full=full, cancelled=lambda: turn.cancel_requested)
+    return _told(turn, folders.compare(found, source, full=full, cancelled=lambda: turn.cancel_requested))
+
+
+def _redis(turn: Turn, found: "reader.Archive", archive: Archive, record: dict) -> Compared:
+    servers = RedisServer.objects.filter(pk__in=archive.made_by.sources["redis"], name=record["name"])
+    return _told(turn, with_server(found, record, servers.first(), cancelled=lambda: turn.cancel_requested))
+
+
+def with_server(found: "reader.Archive", record: dict, server: RedisServer | None, **options) -> Compared:
+    """The data of ``record`` beside what this server of the console holds now; read as for an archive."""
+    name = reader.printable(record["name"])
+    if server is None:
+        return Compared(name, error=f"There is no Redis server {name} any more: its data was not compared.")
+    try:
+        return redis.compare(found, record, Copy(server, access_of(server)).pieces(), at=clock.now(), **options)
+    except RedisError as error:
+        return Compared(name, error=f"Redis server {name}: {error}")
+
+
+def _told(turn: Turn, compared: Compared) -> Compared:
+    """Its differences in the log."""
     if compared.error:
         turn.log(compared.error, Level.ERROR)
     for each in compared.differences[:LOGGED]:
-        turn.log(f"{WORDS[each.kind]}: {each.path}" + (f" ({each.what})" if each.what else ""))
-    if (more := sum(compared.counts.values()) - compared.counts[folders.SAME] - LOGGED) > 0:
-        turn.log(f"And {count_of(more, 'more difference')} in {source.name}.")
+        turn.log(f"{WORDS[each.kind].capitalize()}: {each.path}" + (f" ({each.what})" if each.what else ""))
+    if (more := sum(compared.counts.values()) - compared.counts[SAME] - compared.counts[EXPIRED] - LOGGED) > 0:
+        turn.log(f"And {count_of(more, 'more difference')} in {compared.name}.")
     return compared
-
-
-WORDS = {
-    folders.CHANGED: "Changed",
-    folders.ATTRIBUTES: "Attributes changed",
-    folders.ONLY_ARCHIVE: "Only in the archive",
-    folders.ONLY_THERE: "Only there",
-}
 
 
 def _sentence(compared: list[Compared]) -> str:
