@@ -91,6 +91,19 @@ class Connection:
             raise resp.not_redis(self.access.where, str(error)) from None
         return value
 
+    def answers(self, count: int) -> list:
+        """The next ones, without a call for each."""
+        gets, found = self._reader.gets, []
+        try:
+            while len(found) < count:
+                if (value := gets()) is resp.MORE:
+                    self._reader.feed(self.receive())
+                else:
+                    found.append(value)
+        except resp.Foreign as error:
+            raise resp.not_redis(self.access.where, str(error)) from None
+        return found
+
     def receive(self) -> bytes:
         """Some raw bytes, at least one: for what follows SYNC, which is not RESP. No answer may be awaited."""
         try:

@@ -26,12 +26,13 @@ class Pipeline:
     def add(self, label: object, *parts: bytes | memoryview) -> None:
         self._labels.append(label)
         for part in parts:
-            if len(part) > PORTION:
+            size = len(part)
+            if size > PORTION:
                 self._write()
                 self._connection.send(part)
             else:
                 self._parts.append(part)
-                self._size += len(part)
+                self._size += size
         if self._size > PORTION or len(self._labels) - self._sent >= COMMANDS:
             self._portion()
 
@@ -52,6 +53,6 @@ class Pipeline:
             self._parts, self._size = [], 0
 
     def _take(self, count: int) -> None:
-        answer, label, answered = self._connection.answer, self._labels.popleft, self._answered
-        for _ in range(count):
-            answered(label(), answer())
+        label, answered = self._labels.popleft, self._answered
+        for answer in self._connection.answers(count):
+            answered(label(), answer)
