@@ -59,15 +59,21 @@ MAX_LINE = 2 << 20
 """Bytes in one line of the manifest: two names of 4,095 bytes, all escaped, and 1 MiB of extended attributes."""
 MAX_PAX = 1 << 20
 """Bytes of the extra headers of one entry."""
-MAX_META = 64 << 20
-"""Bytes of the entries whose size the manifest does not have: header.json and meta.json."""
+MAX_META, MAX_HEADER = 64 << 20, 8 << 20
+"""Bytes of the entries whose size the manifest does not have: meta.json; header.json, which is read as JSON and takes
+25 times as much memory then."""
 PORTION, FEW_LINES = 128 << 10, 16
 """Bytes of the manifest that are looked at together, and how few lines are not divided further."""
 MAX_EXTRA_HEADERS = 8
 MAX_HOLES = 1 << 21
 """Pieces in the map of a sparse file."""
 MAX_NUMBER = (1 << 63) - 1
+LONGEST_NUMBER = 21
+"""Bytes of a line in such a map: at most 20 digits and the end of the line."""
 MAX_PATH, MAX_NAME = 4095, 255
+MAX_UNNAMED = 128 << 20
+"""Characters in the names of directories that only entries below them speak of. Our archives name theirs; without an
+end to it a short archive of very deep names would take gigabytes of memory."""
 RATIO = 1100
 """Plain bytes for one byte of a foreign archive; deflate itself ends at 1,032."""
 PER_FILE = 4096
@@ -162,6 +168,7 @@ class Names:
     def __init__(self) -> None:
         self.kinds: dict[str, str] = {}
         self.parents: set[str] = set()
+        self.unnamed = 0
 
     def add(self, entry: Entry) -> None:
         """Takes the next entry in the order of the archive; ``Damaged`` when it does not go with those before."""
@@ -187,6 +194,10 @@ class Names:
         for each in itertools.chain(parents, self.parents.intersection(kinds)):
             if kinds.get(each, self.kinds.get(each, "d")) != "d":
                 return False
+        unnamed = self.unnamed + sum(len(each) for each in parents if each not in kinds and each not in self.kinds)
+        if unnamed > MAX_UNNAMED:
+            return False
+        self.unnamed = unnamed
         self.parents |= parents
         self.kinds.update(kinds)
         return True
@@ -207,8 +218,13 @@ class Names:
     def _add_parents(self, path: str) -> None:
         parent = parent_of(path)
         while parent and parent not in self.parents:
-            if self.kinds.get(parent, "d") != "d":
+            kind = self.kinds.get(parent)
+            if kind is None:
+                self.unnamed += len(parent)
+            elif kind != "d":
                 raise Damaged(f"{printable(parent)} is no directory, but {printable(path)} is below it")
+            if self.unnamed > MAX_UNNAMED:
+                raise Damaged("it has too many directories that it does not name")
             self.parents.add(parent)
             parent = parent_of(parent)
 
@@ -723,14 +739,17 @@ class SparseMap:
 
     def __init__(self, stored: int, real: int, put: Callable[[int, memoryview], None]) -> None:
         self.stored, self.real, self.put = stored, real, put
-        self.text: bytes | None = b""
+        self.text: bytearray | None = bytearray()
+        self.ends = self.used = 0
+        self.numbers: list[int] = []
         self.areas: collections.deque[tuple[int, int]] = collections.deque()
 
     def write(self, piece: memoryview) -> None:
         """The next stored bytes."""
         if self.text is not None:
             self.text += piece
-            piece = self._read_map()
+            self.ends += bytes(piece).count(b"\n")
+            piece = self._read_map(self.text)
         while piece:
             place, size = self.areas.popleft()  # the sizes of all areas are what is stored: it cannot be empty here
             part = piece[:size]
@@ -743,25 +762,30 @@ class SparseMap:
         if self.text is not None:
             raise Damaged("the map of a sparse file is cut")
 
-    def _read_map(self) -> memoryview:
-        """What follows the map, or nothing while the map is not complete."""
-        text = self.text or b""
-        first, newline, _ = text.partition(b"\n")
-        if not newline:
+    def _read_map(self, text: bytearray) -> memoryview:
+        """What follows the map, or nothing while the map is not complete: it may come in very small pieces."""
+        first = text.find(b"\n", 0, SECTOR)
+        if first < 0:
             if len(text) > SECTOR:
                 raise Damaged("a sparse file without a map")
             return memoryview(b"")
-        count = decimal(first)
+        count = decimal(bytes(text[:first]))
         if count > MAX_HOLES:
             raise Damaged("a sparse file in too many pieces")
-        lines = text.split(b"\n", 2 * count + 1)
-        used = len(text) - len(lines[-1])
-        used += -used % SECTOR
-        if len(lines) < 2 * count + 2 or len(text) < used:
+        if self.ends <= 2 * count:
+            if len(text) > (2 * count + 1) * LONGEST_NUMBER:
+                raise Damaged("the map of a sparse file is wrong")
+            return memoryview(b"")
+        if not self.used:
+            *lines, rest = bytes(text).split(b"\n", 2 * count + 1)
+            self.numbers = [decimal(line) for line in lines[1:]]
+            self.used = len(text) - len(rest)
+            self.used += -self.used % SECTOR
+        if len(text) < self.used:
             return memoryview(b"")
         self.text = None
-        self._set_areas([decimal(line) for line in lines[1:-1]], self.stored - used)
-        return memoryview(text)[used:]
+        self._set_areas(self.numbers, self.stored - self.used)
+        return memoryview(bytes(text))[self.used :]
 
     def _set_areas(self, numbers: list[int], data: int) -> None:
         end = 0
@@ -1182,7 +1206,7 @@ class Kept(Sink):
     """Keeps what it is given: for entries that the reader itself reads."""
 
     def __init__(self) -> None:
-        self.data = b""
+        self.data = bytearray()
 
     def write(self, piece: memoryview) -> None:
         self.data += piece
@@ -1230,7 +1254,8 @@ def check_agreement(header: TarHeader, member: Entry) -> None:
     if (header.real is not None) != member.sparse:
         raise Damaged("the tar and the manifest do not agree whether it is sparse")
     size = header.size if header.real is None else header.real
-    if size > MAX_META if member.type == "f" and member.size is None else size != (member.size or 0):
+    most = MAX_HEADER if member.path == HEADER else MAX_META
+    if size > most if member.type == "f" and member.size is None else size != (member.size or 0):
         raise Damaged(f"the tar has {size:,} bytes of it, the manifest says {member.size or 0:,}")
 
 
@@ -1255,7 +1280,7 @@ def read_extent(
             finally:
                 sink.close()
             if isinstance(sink, Kept):
-                check_header(sink.data, archive.manifest)
+                check_header(bytes(sink.data), archive.manifest)
         if not stream.at_end():
             raise Damaged("the tar has something behind it that the manifest does not name")
     except Damaged as error:

@@ -113,11 +113,11 @@ def servers_of(archive: Archive) -> list[RedisServer]:
 def make(turn: Turn, archive: Archive) -> Made:
     """Write it, or adopt what an attempt of this run that was killed has finished. Raises NotMade."""
     began, copies = time.monotonic(), []
+    remove_partials(archive.path.parent)
     if turn.run.fence > 1 and os.path.lexists(archive.path):
         turn.log("There is a file of this name: an earlier attempt may have finished it.")
     else:
         refuse_other_place(archive)
-        remove_partials(archive.path.parent)
         copies = _write(turn, archive)
     try:
         with reading.opened(archive) as found:

@@ -97,7 +97,7 @@ class InMemory(reader.Sink):
     """Keeps a small entry."""
 
     def __init__(self) -> None:
-        self.data = b""
+        self.data = bytearray()
 
     def write(self, piece: memoryview) -> None:
         self.data += piece

@@ -11,7 +11,7 @@ from backups.archives.models import Archive, ArchiveLocation, ArchiveState
 from backups.archives.services import ArchiveRefused, queue_archive, queue_archive_at, queue_verify
 from backups.gateways.filetree import APART
 from backups.runs import request_cancel
-from backups.runs.models import Effect, RunState
+from backups.runs.models import Effect, Run, RunState
 from tests.turns import work
 
 pytestmark = pytest.mark.db
@@ -224,3 +224,19 @@ def test_a_location_is_known_by_another_name_of_its_directory(profile, location,
 
     archive = Archive.objects.get()
     assert (archive.location, archive.outside, archive.kept_on) == (location, "", settings.WORKER_HOST)
+
+
+def test_what_an_attempt_left_beside_the_file_that_it_finished_is_removed(profile, cast, location):
+    """Killed when the file had its name: before its other name was gone, and in the middle of the index."""
+    run = work(queue_archive(actor=cast["operator"], profile=profile))
+    archive = Archive.objects.get()
+    (location.directory / f".{archive.name}.partial-1").hardlink_to(archive.path)
+    (location.directory / f".{archive.name}.index.partial-1").write_bytes(b"half")
+    Archive.objects.update(state=ArchiveState.WANTED)
+    Run.objects.filter(pk=run.pk).update(step=1, state=RunState.RUNNING, ended_at=None)
+
+    run = work(run)
+
+    assert (run.state, Archive.objects.get().state) == (RunState.SUCCEEDED, ArchiveState.VERIFIED)
+    assert "an earlier attempt may have finished it" in said(run)
+    assert [path.name for path in location.directory.iterdir() if "partial" in path.name] == []

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import struct
 import threading
 from pathlib import Path
 
@@ -145,6 +146,31 @@ def test_both_find_the_same_damage(codec, tree, tmp_path):
         end = chance.randrange(len(data)) if number % 4 == 3 else len(data)
         portable, quick = both(archive_file(tmp_path, bytes(damaged[:end])), tmp_path / f"both{number}")
         assert portable == quick
+
+
+def test_a_block_that_lies_of_its_size_is_damage_in_the_same_words(tmp_path):
+    maker = Maker()
+    data = bytearray(maker.bytes_of(sample()))
+    struct.pack_into("<Q", data, maker.block_at[1] + 16, 40)
+
+    portable, quick = both(archive_file(tmp_path, bytes(data)), tmp_path / "both")
+
+    assert portable == quick
+
+
+def test_entries_before_a_damaged_block_are_good(tmp_path):
+    """Of an extent with several blocks."""
+    maker = Maker(per_block=1)
+    first = [Item("files/0", data=b"x")]
+    maker.bytes_of(first)
+    at = {"at": maker.block_at[1]}
+    data = bytearray(maker.bytes_of([*first, *(Item(f"files/{n}", data=b"x", extra=at) for n in range(1, 4))]))
+    data[maker.block_at[3] + 40] ^= 1
+
+    portable, quick = both(archive_file(tmp_path, bytes(data)), tmp_path / "both")
+
+    assert portable == quick
+    assert quick[0][:1] == (3,) and quick[0][3][0][0] == "files/2"
 
 
 def test_all_damage_is_named_in_order(tmp_path):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from backups.archives.cybersift_restore import Entry
+from backups.archives.format import index
 from backups.archives.format.output import Output
 from backups.archives.format.partials import open_partial, partial_of, remove_partials
 
@@ -121,3 +123,23 @@ def test_where_there_are_no_locks_nothing_is_removed_and_archives_are_written(tm
 
     assert remove_partials(tmp_path) == []
     assert sorted(path.name for path in tmp_path.iterdir()) == [".out.partial-1", "out"]
+
+
+def test_an_index_that_grows_is_not_taken_for_left_over(tmp_path):
+    def entries():
+        yield Entry("files/a", "f", size=1, mtime=0)
+        assert remove_partials(tmp_path) == [] and len(list(tmp_path.iterdir())) == 1
+        yield Entry("files/b", "f", size=2, mtime=0)
+
+    index.build(tmp_path / ".out.index", entries(), [], {"manifest_sha256": "of it"})
+
+    with index.opened(tmp_path / ".out.index", "of it") as found:
+        assert [row.name for row in found.directory("files", 0, 9)] == ["a", "b"]
+    assert [path.name for path in tmp_path.iterdir()] == [".out.index"]
+    assert (tmp_path / ".out.index").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_part_of_an_index_that_a_killed_writer_left_goes(tmp_path):
+    (tmp_path / ".out.index.partial-1").write_bytes(b"half")
+
+    assert remove_partials(tmp_path) == [tmp_path / ".out.index.partial-1"]

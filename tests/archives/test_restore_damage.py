@@ -172,6 +172,12 @@ def test_a_block_that_comes_twice_is_refused(field):
     assert field.refuse(data[:first] + data[first:second] * 2 + data[end:])
 
 
+def test_a_header_is_read_up_to_8_mib(field):
+    header = {**HEAD, "codec": "gz", "pad": "x" * (8 << 20)}
+
+    assert "bytes of it" in field.refuse(Maker(header=header).bytes_of([A]))
+
+
 def test_the_header_of_another_backup_is_refused(field):
     assert "backup_id" in field.refuse(Maker(header={**HEAD, "backup_id": "another"}).bytes_of([A]))
 

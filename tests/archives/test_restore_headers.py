@@ -56,3 +56,28 @@ def test_any_changed_byte_of_a_header_is_found():
 
 def test_zeros_end_a_tar():
     assert entry(bytes(1024)) is None
+
+
+# ---- The map of a sparse file --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 7, 512, 4096])
+def test_a_map_in_pieces_of_any_size(size):
+    """Blocks may be as small as somebody likes."""
+    text, found = padded(b"200\n" + b"".join(b"%d\n2\n" % (number * 10) for number in range(200))), []
+    stored = text + b"ab" * 200
+    areas = reader.SparseMap(len(stored), 2000, lambda place, piece: found.append((place, bytes(piece))))
+
+    for at in range(0, len(stored), size):
+        areas.write(memoryview(stored)[at : at + size])
+    areas.finish()
+
+    assert {place - place % 10 for place, _ in found} == set(range(0, 2000, 10))
+    assert b"".join(piece for _, piece in found) == b"ab" * 200
+
+
+def test_a_map_whose_numbers_have_no_end_is_refused_before_all_of_it_is_in_memory():
+    areas = reader.SparseMap(1 << 40, 1 << 40, lambda place, piece: None)
+
+    with pytest.raises(reader.Damaged, match="wrong"):
+        areas.write(memoryview(b"2\n" + b"1" * 600))

@@ -100,3 +100,18 @@ def test_lines_that_are_nearly_right(change):
         together = outcome(changed)
         patch.setattr(reader, "PLAIN_LINE", NEVER)
         assert together == outcome(changed)
+
+
+@pytest.mark.parametrize("pattern", [reader.PLAIN_LINE, NEVER], ids=["together", "alone"])
+def test_directories_that_nobody_names_have_an_end(monkeypatch, pattern):
+    """A line of a very deep name speaks of thousands of them: with no limit, 20 KB took a gigabyte of memory."""
+    monkeypatch.setattr(reader, "PLAIN_LINE", pattern)
+    deep = "/".join(["files", *"abcdefgh" * 100])
+    above = deep.split("/")
+    directory = {key: value for key, value in GOOD.items() if key not in ("size", "sha256")} | {"type": "d"}
+    named = [directory | {"path": "/".join(above[:depth])} for depth in range(2, len(above) + 1)]
+    file = GOOD | {"path": f"{deep}/x"}
+    monkeypatch.setattr(reader, "MAX_UNNAMED", len(deep) * len(above) // 4)
+
+    assert outcome(manifest_text(HEAD, [file], [], [])) == ("it has too many directories that it does not name",)
+    assert len(outcome(manifest_text(HEAD, [*named, file], [], []))[0]) == len(above)

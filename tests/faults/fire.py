@@ -147,7 +147,7 @@ class Fire:
             "effects missing": sum(not accepted.get(_name(run)) for run in runs if run.kind == "snapshot")
             + sum(each.state != ArchiveState.VERIFIED or not each.path.is_file() for each in archives),
             "left behind": sum(len(_strangers(profile.location)) for profile in self.profiles),
-            "wrong histories": sum(not _is_path(_history(run)) for run in runs),
+            "wrong histories": sum(not is_path(history(run)) for run in runs),
             "chain": verify.verify().problem or "intact",
             "troubles": [f"{run.pk} {run.state} {run.error}" for run in runs if run.state != "succeeded"],
         }
@@ -187,16 +187,16 @@ def _name(run: Run) -> str:
     return run.subject.removeprefix("snapshot ")
 
 
-def _history(run: Run) -> list[str]:
+def history(run: Run) -> list[str]:
     actions = AuditEntry.objects.filter(run=run.pk, action__startswith="run.").order_by("seq")
     return [action.removeprefix("run.") for action in actions.values_list("action", flat=True)]
 
 
-def _is_path(history: list[str]) -> bool:
+def is_path(states: list[str]) -> bool:
     """queued first, each next state allowed by the transition table, one terminal entry at the end."""
-    steps = zip(history, history[1:], strict=False)
+    steps = zip(states, states[1:], strict=False)
     allowed = all(after in TRANSITIONS.get(before, ()) for before, after in steps)
-    return history[:1] == ["queued"] and allowed and sum(state in TERMINAL for state in history) == 1
+    return states[:1] == ["queued"] and allowed and sum(state in TERMINAL for state in states) == 1
 
 
 def _free_port() -> int:

@@ -50,6 +50,8 @@ class Console:
     """``manage.py up`` of one host and the processes below it. Each property is None (or empty) while it is not
     there."""
 
+    arguments = ("up", "--bind", "127.0.0.1:{port}")
+
     def __init__(self, host: str, port: int, environ: dict[str, str], log: Path) -> None:
         self.host, self.port, self.environ, self.log = host, port, environ, log
         self.process: subprocess.Popen | None = None
@@ -59,7 +61,7 @@ class Console:
         self._others: list[int | None] = [None, None]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "manage.py"), "up", "--bind", f"127.0.0.1:{self.port}"],
+                [sys.executable, str(ROOT / "manage.py"), *(each.format(port=self.port) for each in self.arguments)],
                 env={**os.environ, **self.environ},
                 stdout=log,
                 stderr=log,
@@ -138,6 +140,16 @@ class Console:
                 return [None, None]
             self._known, self._others = sentinel, found[WORKERS : WORKERS + 2]
         return self._others
+
+
+class Worker(Console):
+    """``manage.py worker`` alone: without pages to show it is there much sooner."""
+
+    arguments = ("worker",)
+
+    @property
+    def supervisor(self) -> int | None:
+        return self.up
 
 
 def send(pids: list[int], number: int = signal.SIGKILL) -> None:

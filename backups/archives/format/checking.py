@@ -68,18 +68,27 @@ class Checker:
 
     def read(self, extent: reader.Extent, wanted: Sequence[Wanted]) -> Outcome:
         """Hold all of it against its checksums. OSError where something cannot be written."""
-        work = _Reading(self, extent, wanted)
+        work, plain = _Reading(self, extent, wanted), self._plain_of(extent)
         try:
-            if self.part.stored(extent) <= AT_ONCE:
-                blocks = self.part.codec.blocks(self.part.source, extent.start, extent.end)
-                work.at_once(b"".join(map(self.part._unpack, blocks)))
-            else:
+            if plain is None:
                 work.in_pieces()
+            else:
+                work.at_once(plain)
         except reader.MemberDamaged as error:
             return Outcome(work.members, work.bytes, extent.members.index(error.member), error.why)
         except reader.Damaged as error:
             return Outcome(work.members, work.bytes, work.current, str(error))
         return Outcome(work.members, work.bytes)
+
+    def _plain_of(self, extent: reader.Extent) -> bytes | None:
+        """All of a small one; None of a bigger one, and where a block is damaged: entries before it may be good."""
+        try:
+            if self.part.stored(extent) <= AT_ONCE:
+                blocks = self.part.codec.blocks(self.part.source, extent.start, extent.end)
+                return b"".join(map(self.part._unpack, blocks))
+        except reader.Damaged:
+            pass
+        return None
 
     def known(self, who: reader.Who) -> Known:
         known = self._known.get(who)

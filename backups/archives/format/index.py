@@ -13,6 +13,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from .partials import open_partial
+
 VERSION = 1
 AT_ONCE = 10_000
 TABLES = """
@@ -60,18 +62,18 @@ def build(path: Path, entries: Iterable, errors: Iterable[dict], facts: dict) ->
     """Write an index to ``path``. ``entries`` are the reader's, in their order; ``facts`` is JSON, with
     ``manifest_sha256``. OSError where it cannot be written; then there is none."""
     part = path.with_name(f"{path.name}.partial-{os.getpid()}")
-    part.unlink(missing_ok=True)
-    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    descriptor = open_partial(part)  # locked: whoever removes what dead writers left keeps away from it
+    address = f"{part.absolute().as_uri()}?nolock=1"
     try:
-        with closing(sqlite3.connect(part, isolation_level=None)) as database:
+        with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as database:
             _fill(database, entries, errors, facts | {"version": VERSION})
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
+        os.fsync(descriptor)
         part.replace(path)
     except sqlite3.Error as error:
         raise OSError(f"The index cannot be written: {error}") from error
     finally:
         part.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 def _fill(database: sqlite3.Connection, entries: Iterable, errors: Iterable[dict], facts: dict) -> None:
