@@ -20,11 +20,11 @@ from datetime import timedelta
 from django.db.models import F
 from django.conf import settings
 from backups.access.models import User
-from backups.archives import profiles as archive_profiles
-from backups.archives.locations import save_location
+from backups.archives.profiles import services as archive_profiles
+from backups.archives.locations.services import save_location
 from backups.archives.models import Archive, ArchiveLocation, ArchiveProfile, RedisServer
-from backups.archives.recipients import add_recipient
-from backups.archives.redis_servers import save_server
+from backups.archives.recipients.services import add_recipient
+from backups.archives.redis.services import save_server
 from backups.archives.services import queue_archive, queue_compare, queue_verify
 from backups.clusters.models import Cluster
 from backups.clusters.services import save_cluster

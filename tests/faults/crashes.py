@@ -17,10 +17,10 @@ from django.core.management import call_command
 
 from backups.access.models import User
 from backups.archives import cybersift_restore as reader
-from backups.archives.folder import PROBE, PROGRAM
 from backups.archives.format import fast, index
 from backups.archives.format.age.keys import Identity
 from backups.archives.format.age.opening import AgeFile, AgeSource
+from backups.archives.locations.folder import PROBE, PROGRAM
 from backups.archives.models import Archive, ArchiveLocation, ArchiveProfile, ArchiveRecipient, ArchiveState, Codec
 from backups.archives.services import queue_archive
 from backups.audit import verify
