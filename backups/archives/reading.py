@@ -127,8 +127,9 @@ def _sources(found: "reader.Archive") -> list[dict]:
 
 
 def _redis_facts(entry: dict) -> dict:
-    names = ("name", "size", "keys", "expires", "rdb_version", "server", "mode", "consistent")
-    return {name: entry.get(name) for name in names}
+    names = ("size", "keys", "expires", "rdb_version", "server", "mode", "consistent")
+    shown = {name: reader.printable(entry[name]) for name in ("name", "path")}
+    return shown | {name: entry.get(name) for name in names}
 
 
 def take_out(

@@ -5,6 +5,7 @@ Files only, no rows: on a share that hangs, every line in here may take long, so
 
 import errno
 import os
+import shlex
 import stat
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -62,7 +63,7 @@ def look(directory: Path, program: bytes, *, keys_dir: Path, expected: bool) -> 
         if expected and not seen.files and not os.path.lexists(directory / PROGRAM):
             raise Unusable(
                 f"Nothing of what was in {directory} is there. Is the share mounted? If it was emptied on purpose, "
-                f"say so on that host: touch {directory / PROGRAM}",
+                f"say so on that host: touch {shlex.quote(str(directory / PROGRAM))}",
                 gone=True,
             )
     except OSError as error:
