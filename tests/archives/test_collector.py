@@ -246,8 +246,8 @@ def test_one_that_cannot_be_read_is_said_and_not_judged(location, monkeypatch):
 
 
 def test_one_that_takes_too_long_hides_no_other(location, monkeypatch):
-    for name in ("a.tar", "b.tar", "c.tar"):
-        put(location, name, foreign("w:"))
+    for name in ("a.tar.age", "b.tar", "c.tar.age"):
+        put(location, name, AGE)
     over, real = threading.Event(), opening.look_into
     monkeypatch.setattr(
         opening, "look_into", lambda where, file: over.wait(20) if file.name == "b.tar" else real(where, file)
@@ -257,7 +257,7 @@ def test_one_that_takes_too_long_hides_no_other(location, monkeypatch):
         refresh(location)
     over.set()
 
-    assert set(states(location)) == {"a.tar", "c.tar"}
+    assert set(states(location)) == {"a.tar.age", "c.tar.age"}
     assert location.state == "good" and "to open. Tried again" in location.message
 
 
