@@ -125,8 +125,9 @@ def _write(turn: Turn, archive: Archive) -> list[Copy]:
         raise NotMade(f"There is a file {error.path} already. It is left as it is; no archive was made.") from error
     except UnreadableFile as error:
         raise NotMade(
-            f"{reader.printable(error.path)} cannot be read ({error.why}), and the profile wants all files or no "
-            "archive. Give the worker's user the right to read it, or leave it out."
+            f"A file cannot be read ({error.why}), and the profile wants all files or no archive. Give the worker's "
+            "user the right to read it, or leave it out.",
+            f"{reader.printable(error.path)}: {error.why}",
         ) from error
     except NoSpace as error:
         raise NotMade(f"{FULL} {size(error.keep_free)} of the disk stay free for others.", str(error)) from error
@@ -184,12 +185,13 @@ def _made(facts: "reading.Facts", judged: list[flows.Flow], copies: list[Copy], 
     read = {name: columns[name] for name in ("files", "bytes", "changed", "skipped")}
     read |= {"errors": errors[: ArchiveRun.MOST_ERRORS], "seconds": round(seconds, 1)}
     made = Made(columns, read, unreadable=sum(_is_unreadable(error) for error in errors))
-    made.lines = [(flow.level, flow.sentence) for flow in judged]
+    made.lines = [line for flow in judged for line in ((flow.level, flow.sentence), (Level.NAME, flow.name))]
     made.bad_flows = [flow.sentence for flow in judged if flow.bad]
     made.lines += [(Level.WARNING, f"{copy.server}: {note}") for copy in copies for note in copy.notes]
-    made.lines += [(Level.WARNING, f"Not in the archive: {each['path']} ({each['why']})") for each in errors[:LOGGED]]
-    if len(errors) > LOGGED:
-        made.lines.append((Level.WARNING, f"And {count_of(len(errors) - LOGGED, 'more entry', 'more entries')}."))
+    if errors:
+        text = f"{count_of(len(errors), 'entry is', 'entries are')} not in the archive; its page says which."
+        made.lines.append((Level.WARNING, text))
+    made.lines += [(Level.NAME, f"Not in the archive: {each['path']} ({each['why']})") for each in errors[:LOGGED]]
     if columns["changed"]:
         text = f"{count_of(columns['changed'], 'file')} changed twice while being read: marked in the manifest."
         made.lines.append((Level.WARNING, text))

@@ -185,7 +185,9 @@ class Checked:
         if self.missing:
             return {"state": ArchiveState.MISSING, "gone_at": now}
         if not self.good:
-            return columns | {"state": ArchiveState.DAMAGED, "checksums_at": now, "checksums_good": False}
+            detail = "" if self.structure else "\n".join(self.problems)
+            damaged = {"checksums_at": now, "checksums_good": False, "detail": detail}
+            return columns | damaged | {"state": ArchiveState.DAMAGED}
         if self.foreign:
             return columns | {"state": ArchiveState.FOUND}
         if self.sampled < 1:
@@ -229,7 +231,7 @@ def _check(turn: Turn, archive: Archive, *, sample: bool) -> Checked:
         text = f"There is no file {archive.path} any more."
         return Checked(False, text, text, missing=True)
     except reader.ArchiveError as error:
-        text = f"The archive is damaged: {error}. Do not count on it; make another one."
+        text = "The archive is damaged at its end or in its list of files. Do not count on it; make another one."
         return Checked(False, text, text, [str(error)], structure=False)
     finally:
         whole.stop()
@@ -277,11 +279,8 @@ def _compared(archive: Archive, sha256: str) -> Checked:
 
 
 def _damaged(verified: "reader.Verified") -> Checked:
-    first = verified.damaged[0]
-    more = f" and {len(verified.damaged) - 1} more" if len(verified.damaged) > 1 else ""
-    text = (
-        f"The archive is damaged: {reader.printable(first[0])}{more}. What is not named can still be taken out of it."
-    )
+    count = count_of(len(verified.damaged), "entry", "entries")
+    text = f"The archive is damaged: {count} of it. Its page says which; the others can still be taken out of it."
     damage = [(reader.printable(path), why) for path, why in verified.damaged[:MOST_DAMAGE]]
     return Checked(False, text, text, [f"{path}: {why}" for path, why in damage], damage)
 

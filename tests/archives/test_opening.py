@@ -104,7 +104,7 @@ def test_redis_servers_that_say_too_much_are_not_believed(location):
 
     found = Archive.objects.get()
     assert (found.state, found.redis) == ("damaged", [])
-    assert "cannot be believed" in found.message
+    assert "cannot be believed" in found.detail
 
 
 def test_a_helper_that_is_killed_says_nothing_of_the_file(location, monkeypatch):

@@ -15,6 +15,7 @@ LOGGED = 1_000
 NO_KEY = (
     "The archive is encrypted, and this host has public keys only: compare it where a key is, with the command line."
 )
+DAMAGED = "The archive is damaged at its end or in its list of files: verify it."
 
 
 def compare(turn: Turn):
@@ -28,6 +29,8 @@ def compare(turn: Turn):
         return Done(RunState.CANCELLED, Effect.NONE, "Nothing was changed.")
     except reading.NoKey:
         return Done(RunState.FAILED, Effect.NONE, error=NO_KEY)
+    except reader.Damaged as error:
+        return Done(RunState.FAILED, Effect.NONE, error=DAMAGED, detail=str(error))
     except reader.ArchiveError as error:
         return Done(RunState.FAILED, Effect.NONE, error=f"The archive cannot be read: {error}")
     if redis:
@@ -41,10 +44,13 @@ def _one(turn: Turn, found: "reader.Archive", source) -> Compared:
     compared = folders.compare(found, source, full=full, cancelled=lambda: turn.cancel_requested)
     if compared.error:
         turn.log(compared.error, Level.ERROR)
+    else:
+        number = sum(compared.counts[kind] for kind in WORDS)
+        first = f", of which the first {LOGGED:,} are named" if number > LOGGED else ""
+        turn.log(f"{source.name}: {count_of(number, 'difference')}{first}.")
     for each in compared.differences[:LOGGED]:
-        turn.log(f"{WORDS[each.kind]}: {each.path}" + (f" ({each.what})" if each.what else ""))
-    if (more := sum(compared.counts.values()) - compared.counts[folders.SAME] - LOGGED) > 0:
-        turn.log(f"And {count_of(more, 'more difference')} in {source.name}.")
+        what = f" ({each.what})" if each.what else ""
+        turn.log(f"{WORDS[each.kind]}: {each.path}{what}", Level.NAME)
     return compared
 
 

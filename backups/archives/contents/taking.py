@@ -39,6 +39,8 @@ def take_out(turn: Turn):
         return _not_taken(
             turn, "The archive is encrypted, and this host has public keys only. Use a host with a key."
         )
+    except reader.Damaged as error:
+        return _not_taken(turn, "It could not be taken out: the archive is damaged there.", str(error))
     except (reader.ArchiveError, NoIndex) as error:
         return _not_taken(turn, f"It could not be taken out: {error}")
     except OSError as error:
@@ -82,9 +84,12 @@ class ToFile(reader.Sink):
             piece, place = piece[done:], place + done
 
 
-def _not_taken(turn: Turn, why: str):
+def _not_taken(turn: Turn, why: str, detail: str = ""):
+    """``detail`` may name files, which is not for everybody."""
     turn.log(why, Level.ERROR)
-    return Done(RunState.FAILED, Effect.NONE, error=why)
+    if detail:
+        turn.log(detail, Level.NAME)
+    return Done(RunState.FAILED, Effect.NONE, error=why, detail=detail)
 
 
 def remove_old() -> int:

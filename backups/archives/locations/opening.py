@@ -39,6 +39,7 @@ WAIT_SECONDS = 20
 CODECS = {"GzipBlocks": Codec.GZIP, "ZstdBlocks": Codec.ZSTD, "PlainTar": Codec.TAR}
 STOPPED = (signal.SIGKILL, signal.SIGTERM)
 """What ends a helper from outside, and says nothing of the file."""
+DAMAGED = "It cannot be read as an archive: it is damaged, not finished, or none."
 NOT_READ = {"sources": [], "redis": [], "keys": None}
 
 
@@ -77,8 +78,8 @@ def look_into(location: ArchiveLocation, file: File) -> dict:
             return known | {"state": ArchiveState.FOUND, "encrypted": encrypted} | facts
     except reader.Damaged as error:
         text = str(error)
-        message = f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."
-        return known | {"state": ArchiveState.DAMAGED, "message": storable(message)}
+        why = f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."  # which may name files, and is not for everybody
+        return known | {"state": ArchiveState.DAMAGED, "message": DAMAGED, "detail": storable(why)}
 
 
 @contextmanager
