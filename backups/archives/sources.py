@@ -132,7 +132,7 @@ def _wrong_pattern(pattern: str) -> str:
         return f"{pattern} has more than {MOST_DEEP} parts **. Write several patterns."
     try:
         (read,) = GitIgnoreSpec.from_lines([pattern]).patterns
-    except ValueError:
+    except (ValueError, re.error):
         return f"{pattern} is no pattern. Write \\ before a character that stands for itself."
     if read.include is None:
         return f"{pattern} matches nothing. A line that begins with # is a comment; \\# is the character itself."

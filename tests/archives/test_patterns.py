@@ -1,5 +1,7 @@
 """Patterns mean what they mean in gitignore files, and no name makes one of them slow."""
 
+import re
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -21,8 +23,8 @@ PATH = st.lists(st.text("ab.-*[! \n", min_size=1, max_size=7), min_size=1, max_s
 def test_they_match_what_the_library_matches(patterns, names):
     try:
         real = GitIgnoreSpec.from_lines(patterns)
-    except ValueError:
-        with pytest.raises(ValueError, match="Invalid git pattern"):
+    except (ValueError, re.error) as error:
+        with pytest.raises(type(error)):
             _patterns(patterns)
         return
     ours = _patterns(patterns)
