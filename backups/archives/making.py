@@ -21,6 +21,7 @@ from .contents import indexes
 from .format.age.keys import parse_recipient
 from .format.errors import ArchiveError, Cancelled, NoSpace, TargetExists, UnreadableFile, WriteFailed
 from .format.partials import remove_partials
+from .format.space import kept_free
 from .format.writer import About, ArchiveWriter
 from .models import Archive, ArchiveRun, RedisServer
 from .redis.access import Copy, access_of
@@ -28,8 +29,6 @@ from .sources import Source
 
 FULL = "The disk of the location is full. What had been written was removed. Remove old archives, or make room."
 LOST_KEY = "The key with which this archive was to be encrypted cannot be opened on this host. Start again."
-KEPT_FREE = 0.02
-"""Of the file system of a location: other programs must not stop because of an archive."""
 LOGGED = 100
 """So many entries that are missing get a line in the log of the run; the archive names all of them."""
 TOLD_EVERY = 0.5
@@ -61,12 +60,6 @@ def sources_of(archive: Archive) -> list[Source]:
     """The folders of a run, without the archives themselves and the console's keys."""
     apart = (str(archive.path.parent), str(settings.KEYS_DIR))
     return [Source.of(facts).without(apart) for facts in archive.made_by.sources["folders"]]
-
-
-def kept_free(directory: Path) -> int:
-    """Bytes of a location's file system that stay free."""
-    room = os.statvfs(directory)
-    return int(KEPT_FREE * room.f_blocks * room.f_frsize)
 
 
 def servers_of(archive: Archive) -> list[RedisServer]:

@@ -135,6 +135,16 @@ def header_of(found: "reader.Archive") -> dict:
     return header if isinstance(header, dict) else {}
 
 
+def file_in(found: "reader.Archive", path: str) -> "reader.Entry":
+    """The entry that has the content of a file: of a hard link that of the file that came before. Raises Damaged."""
+    with facts.believing():
+        members = {member.path: member for member in found.manifest.members}
+        member = members[members[path].target or path]
+    if member.type != "f":
+        raise reader.Damaged(f"{reader.printable(path)} is no file")
+    return member
+
+
 def take_out(
     found: "reader.Archive | reader.Foreign",
     path: str,
@@ -143,8 +153,7 @@ def take_out(
 ) -> None:
     """One regular file of an archive of ours, by way of the block in which it begins; its checksum is right when this
     returns."""
-    members = {member.path: member for member in found.manifest.members}
-    wanted = members[path].target or path
+    wanted = file_in(found, path).path
     extents = (each for each in found.extents if any(member.path == wanted for member in each.members))
     if (extent := next(extents, None)) is None:
         raise reader.Damaged(f"{reader.printable(path)} is not where the manifest says")
