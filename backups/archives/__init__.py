@@ -8,6 +8,7 @@ used alone. `cybersift_restore.py` reads it: one file of the standard library, w
     sources  survey  names  flows            folders that are asked for, what they hold; names of files; NiFi's flow
     patience                                 waiting for a share that hangs, but not for ever
     command_line  restoring                  manage.py backup_restore
+    bare_host                                commands to copy, for where there is no console
 
     profiles/  redis/                        what goes into archives: folders, and Redis servers
     locations/  recipients/                  where they lie, and who can open encrypted ones

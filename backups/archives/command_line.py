@@ -116,10 +116,15 @@ def backup(console: Console, kinds: dict[str, Kind], *, path: Path, profile: str
     facts = {"run": run.pk, "state": run.state, "archive": str(archive.path), "bytes": archive.size}
     if run.state not in (RunState.SUCCEEDED, RunState.PARTIAL):
         code = 130 if run.state == RunState.CANCELLED else FAILED
-        raise Ended(run.error or f"The run ended: {run.get_state_display()}.", code)
+        raise Ended(_why(run), code)
     words = f"{archive.path}: {count_of(archive.files or 0, 'file')}, {size(archive.size)}, {archive.state}"
     console.result(f"{words}. {run.error}".strip(), files=archive.files, verdict=archive.state, **facts)
     return OK if run.state == RunState.SUCCEEDED else WARNINGS
+
+
+def _why(run: Run) -> str:
+    """With its cause, which may name files: whoever is at the command line may see them."""
+    return "\n".join(filter(None, (run.error or f"The run ended: {run.get_state_display()}.", run.error_detail)))
 
 
 def list_entries(console: Console, kinds, *, path: Path, only: list[str], identity: Path | None, **_) -> int:
@@ -143,7 +148,7 @@ def verify(console: Console, kinds: dict[str, Kind], *, path: Path, identity: Pa
             raise Ended(str(error), 3) from error
         run = follow(console, run, kinds)
         if run.state != RunState.SUCCEEDED:
-            raise Ended(run.error or f"The run ended: {run.get_state_display()}.", FAILED)
+            raise Ended(_why(run), FAILED)
         archive.refresh_from_db()
         console.result(f"{archive.path}: {archive.state}", run=run.pk, verdict=archive.state)
         return OK

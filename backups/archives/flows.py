@@ -15,10 +15,12 @@ from .models import Archive
 
 @dataclass(frozen=True)
 class Flow:
-    """What became of one. ``bad``: NiFi could not load what the archive has of it."""
+    """What became of one. ``bad``: NiFi could not load what the archive has of it. ``name`` is for those who may see
+    what files are called."""
 
     level: str
     sentence: str
+    name: str
     bad: bool = False
 
 
@@ -31,16 +33,17 @@ def judge(archive: Archive, found: "reader.Archive") -> list[Flow]:
 
 
 def _judge(folders: dict[str, Path], found: "reader.Archive", member: "reader.Entry") -> Flow:
-    shown = reader.printable(member.path)
     _, source, below = member.path.split("/", 2)
+    folder, _, last = below.rpartition("/")
+    shown, name = f"files/{source}/{'…/' if folder else ''}{last}", reader.printable(member.path)
     live = nifi.check_flow(folders[source] / below)
     if live.state == "ok" and live.sha256 == member.sha256:
-        return Flow(Level.INFO, f"{shown}: a whole flow, and the same before and after it was packed.")
+        return Flow(Level.INFO, f"{shown}: a whole flow, and the same before and after it was packed.", name)
     packed = _packed(found, member)
     if packed.state == "ok":
-        return Flow(Level.INFO, f"{shown}: a whole flow. NiFi has replaced it since.")
+        return Flow(Level.INFO, f"{shown}: a whole flow. NiFi has replaced it since.", name)
     return Flow(
-        Level.ERROR, f"{shown}: NiFi could not load it ({packed.why}). Look at the one on the host.", bad=True
+        Level.ERROR, f"{shown}: NiFi could not load it ({packed.why}). Look at the one on the host.", name, bad=True
     )
 
 

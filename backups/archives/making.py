@@ -22,6 +22,7 @@ from .contents import indexes
 from .format.age.keys import parse_recipient
 from .format.errors import ArchiveError, Cancelled, NoSpace, TargetExists, UnreadableFile, WriteFailed
 from .format.partials import remove_partials
+from .format.space import kept_free
 from .format.writer import About, ArchiveWriter
 from .locations import folder
 from .models import Archive, ArchiveRun, RedisServer
@@ -30,8 +31,6 @@ from .sources import Source, literal
 
 FULL = "The disk of the location is full. What had been written was removed. Remove old archives, or make room."
 LOST_KEY = "The key with which this archive was to be encrypted cannot be opened on this host. Start again."
-KEPT_FREE = 0.02
-"""Of the file system of a location: other programs must not stop because of an archive."""
 LOGGED = 100
 """So many entries that are missing get a line in the log of the run; the archive names all of them."""
 TOLD_EVERY = 0.5
@@ -95,12 +94,6 @@ def refuse_other_place(archive: Archive) -> None:
         raise NotMade(folder.emptied(location.directory))
 
 
-def kept_free(directory: Path) -> int:
-    """Bytes of a location's file system that stay free."""
-    room = os.statvfs(directory)
-    return int(KEPT_FREE * room.f_blocks * room.f_frsize)
-
-
 def servers_of(archive: Archive) -> list[RedisServer]:
     """The Redis servers of a run. Raises NotMade for one that was removed since."""
     wanted = archive.made_by.sources["redis"]
@@ -158,8 +151,9 @@ def _write(turn: Turn, archive: Archive) -> list[Copy]:
         raise NotMade(f"There is a file {error.path} already. It is left as it is; no archive was made.") from error
     except UnreadableFile as error:
         raise NotMade(
-            f"{reader.printable(error.path)} cannot be read ({error.why}), and the profile wants all files or no "
-            "archive. Give the worker's user the right to read it, or leave it out."
+            f"A file cannot be read ({error.why}), and the profile wants all files or no archive. Give the worker's "
+            "user the right to read it, or leave it out.",
+            f"{reader.printable(error.path)}: {error.why}",
         ) from error
     except NoSpace as error:
         raise NotMade(f"{FULL} {size(error.keep_free)} of the disk stay free for others.", str(error)) from error
@@ -218,12 +212,13 @@ def _made(facts: "reading.Facts", judged: list[flows.Flow], copies: list[Copy], 
     read = {name: columns[name] for name in ("files", "bytes", "changed", "skipped")}
     read |= {"errors": errors[: ArchiveRun.MOST_ERRORS], "seconds": round(seconds, 1)}
     made = Made(columns, read, unreadable=sum(_is_unreadable(error) for error in errors))
-    made.lines = [(flow.level, flow.sentence) for flow in judged]
+    made.lines = [line for flow in judged for line in ((flow.level, flow.sentence), (Level.NAME, flow.name))]
     made.bad_flows = [flow.sentence for flow in judged if flow.bad]
     made.lines += [(Level.WARNING, f"{copy.server}: {note}") for copy in copies for note in copy.notes]
-    made.lines += [(Level.WARNING, f"Not in the archive: {each['path']} ({each['why']})") for each in errors[:LOGGED]]
-    if len(errors) > LOGGED:
-        made.lines.append((Level.WARNING, f"And {count_of(len(errors) - LOGGED, 'more entry', 'more entries')}."))
+    if errors:
+        text = f"{count_of(len(errors), 'entry is', 'entries are')} not in the archive; its page says which."
+        made.lines.append((Level.WARNING, text))
+    made.lines += [(Level.NAME, f"Not in the archive: {each['path']} ({each['why']})") for each in errors[:LOGGED]]
     if columns["changed"]:
         text = f"{count_of(columns['changed'], 'file')} changed twice while being read: marked in the manifest."
         made.lines.append((Level.WARNING, text))

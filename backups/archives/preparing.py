@@ -11,8 +11,8 @@ from backups.runs import Turn
 from backups.runs.models import Level
 from backups.templatetags.formats import count_of, size
 
-from .format.space import space_of
-from .making import NotMade, kept_free, refuse_other_place, servers_of, sources_of
+from .format.space import kept_free, space_of
+from .making import NotMade, refuse_other_place, servers_of, sources_of
 from .models import Archive, CheckState, RedisMode, RedisServer
 from .redis.access import access_of
 from .survey import Survey, survey

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -11,16 +12,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from backups import clock
 from backups.access.secrets import SealError, unseal
+from backups.audit.acts import storable
 from backups.runs import Turn
 from backups.runs.models import Level
 from backups.templatetags.formats import count_of, size
 
 from . import cybersift_restore as reader
-from .format import fast
+from .format import facts, fast
 from .format.age.opening import AgeFile, AgeSource
 from .format.errors import Cancelled
 from .locations import folder
@@ -30,6 +33,8 @@ SAMPLE = 0.1
 """The part of an archive that is read back where its profile asks for a sample."""
 MOST_DAMAGE = 1_000
 """So many damaged members of an archive are kept by name."""
+ODD = re.compile(r"\\u0000|\\ud[89a-f]")
+"""What no database keeps in JSON: NUL, and halves of characters."""
 
 
 class NoKey(Exception):
@@ -73,24 +78,42 @@ def file_key_of(archive: Archive) -> bytes:
 
 def facts_of(path: Path, found: "reader.Archive | reader.Foreign") -> Facts:
     """Of ours by the manifest, without reading the data; of a foreign tar nothing is known but its size."""
-    facts = path.stat()
-    columns = {"size": facts.st_size, "mtime_ns": facts.st_mtime_ns, "foreign": not found.has_checksums}
+    stat = path.stat()
+    columns = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "foreign": not found.has_checksums}
     if not found.has_checksums:
-        made_at = datetime.fromtimestamp(facts.st_mtime, UTC)
+        made_at = datetime.fromtimestamp(stat.st_mtime, UTC)
         return Facts(columns | {"made_at": made_at, "backup_id": "", "manifest_sha256": ""})
-    manifest = found.manifest
-    head, counts = manifest.head, manifest.head["counts"]
-    columns |= {
-        "backup_id": head["backup_id"],
-        "host": head["host"],
-        "made_at": datetime.fromisoformat(head["created"]),
-        "manifest_sha256": found.footer.sha256.hex(),
-        "sources": _sources(found),
-        "redis": [_redis_facts(each) for each in manifest.redis],
-        "keys": sum(sum(each["keys"].values()) for each in manifest.redis),
-    }
-    columns |= {name: counts[name] for name in ("files", "bytes", "changed", "skipped")}
-    return Facts(columns, manifest.errors)
+    said = facts.of_head(found.manifest.head, found.footer) | facts.of_all(found)
+    return Facts(columns | _columns(said), found.manifest.errors)
+
+
+def believed(said: dict) -> dict:
+    """Columns of Archive by ``facts`` of an archive that anybody may have made, as a database keeps them. Raises the
+    reader's Damaged."""
+    with facts.believing():
+        columns = _columns(said)
+        plain = json.dumps([said.get("redis"), said.get("sources")], allow_nan=False)
+        if ODD.search(plain) or columns["made_at"].tzinfo is None:
+            raise ValueError("odd characters in it, or a time without a zone")
+        columns |= {name: storable(columns[name]) for name in ("host", "backup_id")}
+        columns["made_at"] = columns["made_at"].astimezone(UTC)  # near the ends of time some zones lie beyond them
+        judged = columns.keys() - {"redis", "sources"}
+        try:
+            Archive(**columns).clean_fields(exclude={each.name for each in Archive._meta.fields} - judged)
+        except ValidationError as error:
+            raise ValueError("no such value can be") from error
+        return columns
+
+
+def _said(found: "reader.Archive") -> dict:
+    """Columns of one of which nobody has read all so far."""
+    head = facts.of_head(found.manifest.head, found.footer)
+    return believed(head | facts.few(facts.of_all(found)))
+
+
+def _columns(said: dict) -> dict:
+    columns = dict(said)
+    return columns | {"made_at": datetime.fromisoformat(columns.pop("created"))}
 
 
 class InMemory(reader.Sink):
@@ -113,23 +136,14 @@ def header_of(found: "reader.Archive") -> dict:
     return header if isinstance(header, dict) else {}
 
 
-def _sources(found: "reader.Archive") -> list[dict]:
-    """Name, files, bytes and packed bytes of each folder, in the order of the archive."""
-    sources: dict[str, dict] = {}
-    for extent in found.extents[1:]:
-        top, name, *_ = f"{extent.members[0].path}/".split("/")
-        if top == "files":
-            name = reader.printable(name)
-            source = sources.setdefault(name, {"name": name, "files": 0, "bytes": 0, "packed": 0})
-            source["packed"] += extent.end - extent.start
-            source["files"] += sum(member.type == "f" for member in extent.members)
-            source["bytes"] += sum(member.size or 0 for member in extent.members if member.type == "f")
-    return list(sources.values())
-
-
-def _redis_facts(entry: dict) -> dict:
-    names = ("name", "size", "keys", "expires", "rdb_version", "server", "mode", "consistent")
-    return {name: entry.get(name) for name in names}
+def file_in(found: "reader.Archive", path: str) -> "reader.Entry":
+    """The entry that has the content of a file: of a hard link that of the file that came before. Raises Damaged."""
+    with facts.believing():
+        members = {member.path: member for member in found.manifest.members}
+        member = members[members[path].target or path]
+    if member.type != "f":
+        raise reader.Damaged(f"{reader.printable(path)} is no file")
+    return member
 
 
 def take_out(
@@ -140,8 +154,7 @@ def take_out(
 ) -> None:
     """One regular file of an archive of ours, by way of the block in which it begins; its checksum is right when this
     returns."""
-    members = {member.path: member for member in found.manifest.members}
-    wanted = members[path].target or path
+    wanted = file_in(found, path).path
     extents = (each for each in found.extents if any(member.path == wanted for member in each.members))
     if (extent := next(extents, None)) is None:
         raise reader.Damaged(f"{reader.printable(path)} is not where the manifest says")
@@ -155,7 +168,8 @@ def take_out(
 @dataclass
 class Checked:
     """What a reading found. ``sampled`` is how much of the data was read, 1 for all of it; ``unchanged``: nothing is
-    known that the row does not say. ``version`` is of the file that was read."""
+    known that the row does not say. ``version`` is of the file that was read, ``said`` what it says of itself where
+    nobody has read that before."""
 
     good: bool
     sentence: str
@@ -170,16 +184,20 @@ class Checked:
     missing: bool = False
     sha256: str = ""
     version: dict = field(default_factory=dict)
+    said: dict = field(default_factory=dict)
 
     def columns(self) -> dict:
         """What the archive's row says from now on."""
         now = timezone.now()
         columns = {"structure_at": now, "structure_good": self.structure, "damage": self.damage[:MOST_DAMAGE]}
+        columns |= self.said
         columns |= ({"sha256": self.sha256} if self.sha256 else {}) | self.version
         if self.missing:
             return {"state": ArchiveState.MISSING, "gone_at": now}
         if not self.good:
-            return columns | {"state": ArchiveState.DAMAGED, "checksums_at": now, "checksums_good": False}
+            detail = "" if self.structure else "\n".join(self.problems)
+            damaged = {"checksums_at": now, "checksums_good": False, "detail": detail}
+            return columns | damaged | {"state": ArchiveState.DAMAGED}
         if self.foreign:
             return columns | {"state": ArchiveState.FOUND}
         if self.sampled < 1:
@@ -211,6 +229,7 @@ def _check(turn: Turn, archive: Archive, *, sample: bool) -> Checked:
         with opened(archive) as found:
             verified = _verified(turn, found, SAMPLE if sample else 1.0)
             foreign = not found.has_checksums
+            said = {} if archive.keys is not None else {"foreign": True} if foreign else _said(found)
         sha256 = whole.hex()
     except Cancelled:
         return Checked(False, "Cancelled.", cancelled=True)
@@ -225,10 +244,16 @@ def _check(turn: Turn, archive: Archive, *, sample: bool) -> Checked:
         text = f"There is no file {archive.path} any more."
         return Checked(False, text, text, missing=True)
     except reader.ArchiveError as error:
-        text = f"The archive is damaged: {error}. Do not count on it; make another one."
+        text = "The archive is damaged at its end or in its list of files. Do not count on it; make another one."
         return Checked(False, text, text, [str(error)], structure=False)
     finally:
         whole.stop()
+    checked = _judged(verified, sha256, foreign=foreign)
+    checked.said = said
+    return checked
+
+
+def _judged(verified: "reader.Verified", sha256: str, *, foreign: bool) -> Checked:
     if verified.damaged:
         return _damaged(verified)
     read = f"{count_of(verified.members, 'entry', 'entries')}, {size(verified.bytes)}"
@@ -267,11 +292,8 @@ def _compared(archive: Archive, sha256: str) -> Checked:
 
 
 def _damaged(verified: "reader.Verified") -> Checked:
-    first = verified.damaged[0]
-    more = f" and {len(verified.damaged) - 1} more" if len(verified.damaged) > 1 else ""
-    text = (
-        f"The archive is damaged: {reader.printable(first[0])}{more}. What is not named can still be taken out of it."
-    )
+    count = count_of(len(verified.damaged), "entry", "entries")
+    text = f"The archive is damaged: {count} of it. Its page says which; the others can still be taken out of it."
     damage = [(reader.printable(path), why) for path, why in verified.damaged[:MOST_DAMAGE]]
     return Checked(False, text, text, [f"{path}: {why}" for path, why in damage], damage)
 

@@ -34,11 +34,12 @@ PARTLY = "Empty the server, then run it again."
 
 
 class NotRestored(Exception):
-    """Nothing is changed, or the message says what; ``code`` is the exit status of the command."""
+    """Nothing is changed, or the message says what; ``code`` is the exit status of the command. ``plain`` is the
+    message for everybody: without names of files in the archive."""
 
-    def __init__(self, message: str, code: int, detail: str = "") -> None:
+    def __init__(self, message: str, code: int, detail: str = "", plain: str = "") -> None:
         super().__init__(message)
-        self.code, self.detail = code, detail
+        self.code, self.detail, self.plain = code, detail, plain or message
 
 
 @dataclass
@@ -169,11 +170,12 @@ class Restore:
 
     def _ended(self, turn: Turn, error: NotRestored, state: str) -> Done:
         """What was not restored gets its entry. Files are there whole or not at all; keys may be there in part."""
-        keys, message = self.keys.written.total() if self.keys else 0, str(error)
+        keys, more = self.keys.written.total() if self.keys else 0, ""
         if keys:
-            message = f"{message} {count_of(keys, 'key was', 'keys were')} written before that. {PARTLY}"
+            more = f" {count_of(keys, 'key was', 'keys were')} written before that. {PARTLY}"
         if self.files:
-            message = f"{message} The files were restored to {self.to}."
+            more += f" The files were restored to {self.to}."
+        message = error.plain + more
         for what, target in self._targets():
             if not (what == "files" and self.files):
                 change = {"error": message}
@@ -183,7 +185,7 @@ class Restore:
                     )
                 )
         turn.log(message, Level.ERROR)
-        self.error = NotRestored(message, error.code, error.detail)
+        self.error = NotRestored(f"{error}{more}", error.code, error.detail)
         effect = Effect.APPLIED if keys or self.files else Effect.NONE
         return Done(state, effect, "", message, error.detail)
 
@@ -191,6 +193,8 @@ class Restore:
 def _not_restored(error: Exception) -> NotRestored:
     if isinstance(error, reader.TargetNotEmpty):
         return NotRestored(f"The target is not empty. Nothing was changed. {error}", error.code)
+    if isinstance(error, reader.Damaged):
+        return NotRestored(str(error), error.code, str(error), "The archive is damaged. Verify it, to know where.")
     return NotRestored(str(error), getattr(error, "code", reader.Unavailable.code), getattr(error, "detail", ""))
 
 

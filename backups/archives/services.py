@@ -2,13 +2,15 @@
 
 import os
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
+from backups import clock
 from backups.access import Denied, may
 from backups.access.secrets import seal
 from backups.audit import act
@@ -23,6 +25,8 @@ from .models import HOLDS_NAME, Archive, ArchiveLocation, ArchiveProfile, Archiv
 
 KIND, VERIFY, TAKE_OUT, COMPARE = "archive", "verify_archive", "take_out", "compare_archive"
 CONTENTS = "archives:contents"
+KEPT_SECONDS, MOST_WAITING = 3600, 5
+"""So long a file that was taken out of an archive waits, and so many for one person."""
 
 
 class ArchiveRefused(Exception):
@@ -120,6 +124,11 @@ def queue_take_out(archive: Archive, *, actor, number: int, path: str) -> Run:
             f"{archive} lies on {archive.kept_on}, and this console runs on another host. Take the file out there: "
             "manage.py backup_restore -o restore --only."
         )
+    if _waiting_for(actor) >= MOST_WAITING:
+        raise ArchiveRefused(
+            f"{MOST_WAITING} files that you took out wait already, or are about to. Each is removed an hour after it "
+            "was taken out; then there is place for another one."
+        )
     return queue_run(
         TAKE_OUT,
         actor=actor,
@@ -128,6 +137,12 @@ def queue_take_out(archive: Archive, *, actor, number: int, path: str) -> Run:
         params={"archive": archive.pk, "number": number, "path": path},
         host=archive.kept_on,
     )
+
+
+def _waiting_for(actor) -> int:
+    since = clock.now() - timedelta(seconds=KEPT_SECONDS)
+    runs = Run.objects.filter(kind=TAKE_OUT, actor=actor)
+    return runs.filter(Q(state__in=ACTIVE) | Q(state=RunState.SUCCEEDED, ended_at__gt=since)).count()
 
 
 def record_download(run: Run, *, actor) -> None:

@@ -14,6 +14,8 @@ from backups.gateways.filetree import Selection
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,59}")
 MOST = 50
+MOST_STARS, MOST_DEEP = 3, 2
+"""Stars in one part of a pattern, and parts ``**`` before its last: a path is tried with every way to divide it."""
 
 
 class Problem(NamedTuple):
@@ -130,9 +132,14 @@ def _wrong_pattern(pattern: str) -> str:
 
     if "\0" in pattern or "\n" in pattern or len(pattern) > 500:
         return "A pattern is one line of at most 500 characters."
+    parts = re.sub(r"\\.", "", pattern.removeprefix("!")).split("/")
+    if any(part.count("*") > MOST_STARS for part in parts):
+        return f"{pattern} has more than {MOST_STARS} stars in one part of a path. Write several patterns."
+    if parts[:-1].count("**") > MOST_DEEP:
+        return f"{pattern} has more than {MOST_DEEP} parts **. Write several patterns."
     try:
         (read,) = GitIgnoreSpec.from_lines([pattern]).patterns
-    except ValueError:
+    except (ValueError, re.error):
         return f"{pattern} is no pattern. Write \\ before a character that stands for itself."
     if read.include is None:
         return f"{pattern} matches nothing. A line that begins with # is a comment; \\# is the character itself."

@@ -79,7 +79,7 @@ def verify(turn: Turn):
 def _judge(turn: Turn, archive: Archive, checked: "reading.Checked", *, making: bool):
     """What the reading was worth, as the end of the run."""
     for problem in checked.problems:
-        turn.log(problem, Level.ERROR)
+        turn.log(problem, Level.NAME)
     turn.log(checked.sentence, Level.DONE if checked.good else Level.ERROR)
     effect = Effect.APPLIED if making else Effect.NONE
     if checked.cancelled:

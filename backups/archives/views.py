@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from backups.access import role_required
 from backups.listing import paginate
 
-from . import forms, services
+from . import bare_host, forms, services
 from .models import Archive, ArchiveProfile
 
 # What a list shows of a row.
@@ -36,6 +36,7 @@ def archive_list(request):
 def detail(request, pk):
     archive = _archive(pk)
     context = {"archive": archive, "comparison": services.last_comparison(archive)}
+    context |= {"commands": bare_host.commands(archive) if archive.is_there else ""}
     return render(request, "backups/archives/detail.html", context)
 
 

@@ -13,13 +13,17 @@ import stat
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
+    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
+STAR = "[^/]*"
+"""What the library makes of a star."""
 AT_ONCE = 20_000
 """So many names of one directory are held at once, and are in order."""
 
@@ -120,7 +124,28 @@ def identities(paths: Iterable[Path]) -> frozenset[tuple[int, int]]:
 def _patterns(lines: Iterable[str]) -> "GitIgnoreSpec":
     from pathspec import GitIgnoreSpec  # takes 60 ms, which helpers that only open files need not wait for
 
-    return GitIgnoreSpec.from_lines(lines)
+    return GitIgnoreSpec.from_lines(lines, _without_going_back(), backend="simple")
+
+
+@cache
+def _without_going_back() -> "type[GitIgnoreSpecPattern]":
+    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
+
+    class Pattern(GitIgnoreSpecPattern):
+        """The same, but each star except the last of a part of a path is content with the first place where what
+        stands behind it fits: trying all of them takes minutes for some names, and finds nothing more."""
+
+        __slots__ = ()
+
+        @staticmethod
+        def _translate_segment_glob(pattern: str, range_error: str) -> str:
+            regex = GitIgnoreSpecPattern._translate_segment_glob(pattern, range_error)
+            if "[" in pattern or regex.count(STAR) < 2:  # a bracket may match a slash, which no star does
+                return regex
+            first, *between, last = regex.split(STAR)
+            return first + "".join(f"(?>{STAR}?{each})" for each in between if each) + STAR + last
+
+    return Pattern
 
 
 def walk(root: int, selection: Selection) -> Iterator[Directory | Skipped]:

@@ -3,13 +3,14 @@
 At most MAX_ROWS lines of a run are rows. Further ones go to a file on the host that works on the run,
 ``run-logs/run-<id>-<host>.log`` (one JSON object a line). A row tells from which line on and on which host they are:
 one more wherever the run moved to another host. When a run whose further lines are all in one file ends, the file's
-SHA-256 is kept in the run. Lines of level ``call`` are shown only to those who may see calls.
+SHA-256 is kept in the run. Lines of some levels are shown only to those with a right (``SHOWN_TO``): whoever shows
+lines to a person leaves out what is ``hidden_from`` that one.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -18,8 +19,9 @@ from pathlib import Path
 from django.conf import settings
 
 from backups import clock
+from backups.access import may
 
-from .models import Level, Run, RunLogLine
+from .models import SHOWN_TO, Level, Run, RunLogLine
 
 MAX_ROWS = 5000
 WINDOW = 500
@@ -73,7 +75,12 @@ class Window:
     more: bool
 
 
-def window(run: Run, *, calls: bool, before: int | None = None, after: int | None = None) -> Window:
+def hidden_from(user) -> frozenset[str]:
+    """The levels whose lines this person may not see."""
+    return frozenset(level for level, right in SHOWN_TO.items() if not may(user, right))
+
+
+def window(run: Run, hidden: Collection[str], *, before: int | None = None, after: int | None = None) -> Window:
     """The lines after a number, before a number, or the last ones."""
     if after is not None:
         rows = list(run.log.filter(number__gt=after)[:WINDOW])
@@ -83,7 +90,7 @@ def window(run: Run, *, calls: bool, before: int | None = None, after: int | Non
     last = rows[-1].number if rows else after or 0
     more = after is not None and len(rows) == WINDOW
     return Window(
-        lines=[row for row in rows if calls or row.level != Level.CALL],
+        lines=[row for row in rows if row.level not in hidden],
         last=last,
         earlier=rows[0].number if rows and rows[0].number > 1 and after is None else None,
         at_end=before is None and not more,
@@ -91,19 +98,19 @@ def window(run: Run, *, calls: bool, before: int | None = None, after: int | Non
     )
 
 
-def as_text(run: Run, *, calls: bool) -> Iterator[str]:
+def as_text(run: Run, hidden: Collection[str]) -> Iterator[str]:
     """Every line as text, oldest first, for the download: rows, then the files; of those that this host does not
-    have, which lines they are. ``calls``: those too."""
+    have, which lines they are. ``hidden``: levels that are left out."""
     for line in run.log.filter(number__lte=MAX_ROWS).iterator():
-        if calls or line.level != Level.CALL:
+        if line.level not in hidden:
             yield _text(_stamp(line.at), line.level, line.text)
     moves = _moves(run)
     ends = [first - 1 for first, _ in moves[1:]] + [run.lines]
     for (first, host), last in zip(moves, ends, strict=False):
-        yield from _part_as_text(file_of(run, host), first, last, host, calls=calls)
+        yield from _part_as_text(file_of(run, host), first, last, host, hidden)
 
 
-def _part_as_text(file: Path, first: int, last: int, host: str, *, calls: bool) -> Iterator[str]:
+def _part_as_text(file: Path, first: int, last: int, host: str, hidden: Collection[str]) -> Iterator[str]:
     """Lines ``first`` to ``last``, which were written on this host; in place of those that are not here, where they
     are."""
     gap = "Lines {} to {} are not here: they were written on host {}, to {}.\n"
@@ -113,7 +120,7 @@ def _part_as_text(file: Path, first: int, last: int, host: str, *, calls: bool) 
         if first < entry["n"]:
             yield gap.format(first, entry["n"] - 1, host, file.name)
         first = entry["n"] + 1
-        if calls or entry["level"] != Level.CALL:
+        if entry["level"] not in hidden:
             yield _text(entry["at"], entry["level"], entry["text"])
     if first <= last:
         yield gap.format(first, last, host, file.name)

@@ -177,12 +177,18 @@ class Level(models.TextChoices):
     INFO = "info", "INFO"
     DONE = "done", "DONE"
     CALL = "call", "CALL"
+    NAME = "name", "NAME"
     WARNING = "warning", "WARN"
     ERROR = "error", "FAIL"
 
 
+SHOWN_TO = {Level.CALL: "raw.read", Level.NAME: "archive.look"}
+"""Lines of these levels are for those with a right."""
+
+
 class RunLogLine(models.Model):
-    """One line of a run's log. ``call`` lines hold a request exactly as it was sent."""
+    """One line of a run's log. ``call`` lines hold a request exactly as it was sent, ``name`` lines what files in an
+    archive, or about to go into one, are called: no other line, and no error of a run, says that."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="log", db_index=False)
     number = models.PositiveIntegerField()

@@ -38,11 +38,11 @@ def run_list(request):
 def detail(request, pk: int):
     """One run. ``?before=`` shows the lines of its log before that number instead of the last ones."""
     run = _run(pk)
-    calls = may(request.user, "raw.read")
+    hidden = run_log.hidden_from(request.user)
     context = {
         **_live_context(run),
         **_end_context(request.user, run),
-        "window": run_log.window(run, calls=calls, before=key(request.GET.get("before"))),
+        "window": run_log.window(run, hidden, before=key(request.GET.get("before"))),
     }
     return render(request, "backups/runs/detail.html", context)
 
@@ -68,16 +68,16 @@ def log(request, pk: int):
     after = key(request.GET.get("after")) or 0
     if not run.is_over and min(run.lines, run_log.MAX_ROWS) <= after:
         return HttpResponse(status=204)
-    window = run_log.window(run, calls=may(request.user, "raw.read"), after=after)
+    window = run_log.window(run, run_log.hidden_from(request.user), after=after)
     return render(request, "backups/runs/_lines.html", {"run": run, "window": window})
 
 
 @require_GET
 @role_required("pages.read")
 def log_text(request, pk: int):
-    """The whole log as a text file; the calls in it only for those who may see calls."""
+    """The whole log as a text file; without the lines that this person may not see."""
     run = _run(pk)
-    lines = run_log.as_text(run, calls=may(request.user, "raw.read"))
+    lines = run_log.as_text(run, run_log.hidden_from(request.user))
     response = StreamingHttpResponse(lines, content_type="text/plain; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="run-{run.pk}.log"'
     return response

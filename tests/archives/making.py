@@ -174,7 +174,7 @@ def manifest_text(head: dict, files: list[dict], redis: list[dict], errors: list
         return "".join(json.dumps(record) + ("," if number < len(records) else "") + "\n"
                        for number, record in enumerate(records, 1))  # fmt: skip
 
-    begin = json.dumps({**head, "complete": True, "counts": {"files": len(files)}})[:-1] + ",\n"
+    begin = json.dumps({"counts": {"files": len(files)}, **head, "complete": True})[:-1] + ",\n"
     return (
         f'{begin}"files": [\n{lines(files)}],\n"redis": [\n{lines(redis)}],\n"errors": [\n{lines(errors)}]}}'.encode()
     )

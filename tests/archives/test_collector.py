@@ -152,7 +152,7 @@ def test_what_others_put_there_is_judged_by_its_beginning(location, name, data, 
 
     found = Archive.objects.get()
     assert (found.state, found.name, found.size) == (state, name, len(data))
-    assert words in found.message and bool(words) == bool(found.message)
+    assert words in found.detail and bool(words) == bool(found.message)
     assert found.encrypted == name.startswith("sealed") and not found.proofs[1].at
     assert entries() == ["archives.found"]
 
@@ -163,7 +163,7 @@ def test_one_without_an_end_is_damaged(location, tree):
     refresh(location)
 
     assert states(location) == {"half.tar.gz": "damaged", "ours.tar.gz": "found"}
-    assert "no footer" in Archive.objects.get(state="damaged").message
+    assert "no footer" in Archive.objects.get(state="damaged").detail
     assert '"damaged":["half.tar.gz"]' in AuditEntry.objects.get(action="archives.found").text.replace(" ", "")
 
 
@@ -246,8 +246,8 @@ def test_one_that_cannot_be_read_is_said_and_not_judged(location, monkeypatch):
 
 
 def test_one_that_takes_too_long_hides_no_other(location, monkeypatch):
-    for name in ("a.tar", "b.tar", "c.tar"):
-        put(location, name, foreign("w:"))
+    for name in ("a.tar.age", "b.tar", "c.tar.age"):
+        put(location, name, AGE)
     over, real = threading.Event(), opening.look_into
     monkeypatch.setattr(
         opening, "look_into", lambda where, file: over.wait(20) if file.name == "b.tar" else real(where, file)
@@ -257,7 +257,7 @@ def test_one_that_takes_too_long_hides_no_other(location, monkeypatch):
         refresh(location)
     over.set()
 
-    assert set(states(location)) == {"a.tar", "c.tar"}
+    assert set(states(location)) == {"a.tar.age", "c.tar.age"}
     assert location.state == "good" and "to open. Tried again" in location.message
 
 
@@ -337,7 +337,7 @@ def test_one_that_was_cut_off_is_damaged(location, made):
     refresh(location)
 
     made.refresh_from_db()
-    assert made.state == "damaged" and "changed since it was verified" in made.message and "no footer" in made.message
+    assert made.state == "damaged" and "changed since it was verified" in made.message and "no footer" in made.detail
 
 
 def test_one_that_was_replaced_by_another_is_missing_and_the_other_found(location, made, tree):

@@ -2,13 +2,19 @@
 
 import os
 import re
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.urls import reverse
+from django.utils import timezone
 
+from backups.archives import services
 from backups.archives.contents.taking import remove_old, waiting_file
-from backups.archives.format import index
+from backups.archives.format import index, space
 from backups.archives.models import Archive
 from backups.archives.services import queue_archive
 from backups.audit.models import AuditEntry
@@ -151,6 +157,45 @@ def test_a_damaged_file_is_not_handed_out(as_person, archive):
 
     assert run.state == RunState.FAILED
     assert not waiting_file(run).exists()
+
+
+def test_a_file_for_which_there_is_no_room_is_not_written(as_person, archive, monkeypatch):
+    monkeypatch.setattr(space, "KEPT_FREE", 1.0)
+
+    run = take(as_person("operator"), archive, "files/models/zz-link.bin")
+
+    assert run.state == RunState.FAILED
+    assert f"There is no room for it in {settings.DOWNLOADS_DIR}" in run.error
+    assert not list(settings.DOWNLOADS_DIR.iterdir())
+
+
+def test_only_some_files_wait_for_a_person(as_person, archive, cast):
+    wanted = {"number": 1, "path": "files/params/p7.json"}
+    for _ in range(services.MOST_WAITING):
+        services.queue_take_out(archive, actor=cast["operator"], **wanted)
+    client = as_person("operator")
+
+    answer = client.post(reverse("archives:take_out", args=[archive.pk]), wanted)
+    assert answer["Location"] == archive.get_absolute_url()
+    assert "5 files that you took out wait already" in client.get(answer["Location"]).content.decode()
+    assert services.queue_take_out(archive, actor=cast["administrator"], **wanted)
+
+    long_ago = timezone.now() - timedelta(hours=2)
+    Run.objects.filter(kind="take_out").update(state=RunState.SUCCEEDED, ended_at=long_ago)
+    assert services.queue_take_out(archive, actor=cast["operator"], **wanted)
+
+
+def test_an_index_that_names_what_the_archive_has_not_hands_nothing_out(as_person, archive):
+    beside = index.index_of(archive.path)
+    with closing(sqlite3.connect(beside)) as database, database:
+        database.execute("UPDATE entries SET name = CAST('p999.json' AS BLOB) WHERE CAST(name AS TEXT) = 'p7.json'")
+
+    run = take(as_person("operator"), archive, "files/params/p999.json")
+
+    assert (run.state, run.error) == (
+        RunState.FAILED,
+        "It could not be taken out: the archive is damaged there.",
+    )
 
 
 def test_an_index_of_another_archive_is_made_anew(look, archive):

@@ -78,6 +78,10 @@ def test_whatever_is_written_is_a_good_source_or_is_refused_at_its_field(path, n
         ({"path": "/a", "include": ["!"]}, "include"),
         ({"path": "/a", "include": ["# a comment"]}, "include"),
         ({"path": "/a", "exclude": ["a" * 501]}, "exclude"),
+        ({"path": "/a", "exclude": ["[b-a]"]}, "exclude"),
+        ({"path": "/a", "exclude": ["*-*-*-*.tmp"]}, "exclude"),
+        ({"path": "/a", "include": ["a/**a**/b"]}, "include"),
+        ({"path": "/a", "include": ["!**/a/**/b/**/c"]}, "include"),
         ({"path": "/a", "exclude": ["two\nlines"]}, "exclude"),
     ],
 )

@@ -94,7 +94,7 @@ def test_from_a_location_to_a_file_of_a_verified_archive(person, console, learne
     page.get_by_role("link", name="before-upgrade.tar.gz").click()
     page.get_by_role("button", name="Verify").click()
     expect(page.locator("h1")).to_contain_text("Failed", timeout=SOON)
-    expect(main.get_by_text(re.compile(r"The archive is damaged: files/models/\S+safetensors")).first).to_be_visible()
+    expect(main.get_by_text(re.compile(r"The archive is damaged: \d+ entr")).first).to_be_visible()
 
 
 def test_what_lies_beside_an_archive_restores_it_without_the_console(console, tmp_path):

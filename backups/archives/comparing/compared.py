@@ -8,6 +8,7 @@ from .. import cybersift_restore as reader
 SAME, CHANGED, ATTRIBUTES = "same", "changed", "attributes"
 ONLY_ARCHIVE, ONLY_THERE, EXPIRED = "only_archive", "only_there", "expired"
 KINDS = (SAME, CHANGED, ATTRIBUTES, ONLY_ARCHIVE, ONLY_THERE, EXPIRED)
+DIFFERENT = (CHANGED, ATTRIBUTES, ONLY_ARCHIVE, ONLY_THERE)
 """Keys of Redis that are only in the archive because their time is over are no difference: EXPIRED."""
 WORDS = {
     SAME: "same",
@@ -41,7 +42,7 @@ class Compared:
 
     @property
     def is_same(self) -> bool:
-        return not self.error and not any(self.counts[kind] for kind in KINDS if kind not in (SAME, EXPIRED))
+        return not self.error and not any(self.counts[kind] for kind in DIFFERENT)
 
     def add(self, kind: str, path: str, what: str = "") -> None:
         self.counts[kind] += 1

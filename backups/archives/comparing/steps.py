@@ -12,12 +12,13 @@ from ..format.errors import Cancelled
 from ..models import Archive, RedisServer
 from ..redis.access import Copy, access_of
 from . import folders, redis
-from .compared import CHANGED, EXPIRED, ONLY_ARCHIVE, SAME, WORDS, Compared
+from .compared import CHANGED, DIFFERENT, ONLY_ARCHIVE, WORDS, Compared
 
 LOGGED = 1_000
 NO_KEY = (
     "The archive is encrypted, and this host has public keys only: compare it where a key is, with the command line."
 )
+DAMAGED = "The archive is damaged at its end or in its list of files: verify it."
 
 
 def compare(turn: Turn):
@@ -31,6 +32,8 @@ def compare(turn: Turn):
         return Done(RunState.CANCELLED, Effect.NONE, "Nothing was changed.")
     except reading.NoKey:
         return Done(RunState.FAILED, Effect.NONE, error=NO_KEY)
+    except reader.Damaged as error:
+        return Done(RunState.FAILED, Effect.NONE, error=DAMAGED, detail=str(error))
     except reader.ArchiveError as error:
         return Done(RunState.FAILED, Effect.NONE, error=f"The archive cannot be read: {error}")
     turn.remember(sources=[{"name": each.name, "error": each.error, **each.counts} for each in compared])
@@ -64,10 +67,13 @@ def _told(turn: Turn, compared: Compared) -> Compared:
     """Its differences in the log."""
     if compared.error:
         turn.log(compared.error, Level.ERROR)
+    else:
+        number = sum(compared.counts[kind] for kind in DIFFERENT)
+        first = f", of which the first {LOGGED:,} are named" if number > LOGGED else ""
+        turn.log(f"{compared.name}: {count_of(number, 'difference')}{first}.")
     for each in compared.differences[:LOGGED]:
-        turn.log(f"{WORDS[each.kind].capitalize()}: {each.path}" + (f" ({each.what})" if each.what else ""))
-    if (more := sum(compared.counts.values()) - compared.counts[SAME] - compared.counts[EXPIRED] - LOGGED) > 0:
-        turn.log(f"And {count_of(more, 'more difference')} in {compared.name}.")
+        what = f" ({each.what})" if each.what else ""
+        turn.log(f"{WORDS[each.kind].capitalize()}: {each.path}{what}", Level.NAME)
     return compared
 
 

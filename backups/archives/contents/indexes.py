@@ -9,7 +9,7 @@ from .. import cybersift_restore as reader
 from .. import reading
 from ..format import index
 from ..format.index import Index, NoIndex
-from ..models import Archive
+from ..models import Archive, ArchiveState
 
 
 def keep(archive: Archive, found: "reader.Archive") -> None:
@@ -38,6 +38,8 @@ def of(archive: Archive) -> Iterator[Index]:
     except NoIndex:
         if archive.encrypted:
             raise reading.NoKey from None
+    if archive.state == ArchiveState.FOUND and archive.keys is None and not archive.foreign:
+        raise NoIndex("Its list of files was too much for a look. Verify it first.")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "index"
         with reading.opened(archive) as opened:

@@ -15,12 +15,11 @@ from backups.templatetags.formats import size
 
 from .. import cybersift_restore as reader
 from .. import reading, services
-from ..format.errors import Cancelled
+from ..format.errors import Cancelled, NoSpace
 from ..format.index import NoIndex
+from ..format.space import kept_free, space_of
 from ..models import Archive
 from . import indexes
-
-KEPT_SECONDS = 3600
 
 
 def waiting_file(run: Run) -> Path:
@@ -39,8 +38,12 @@ def take_out(turn: Turn):
         return _not_taken(
             turn, "The archive is encrypted, and this host has public keys only. Use a host with a key."
         )
+    except reader.Damaged as error:
+        return _not_taken(turn, "It could not be taken out: the archive is damaged there.", str(error))
     except (reader.ArchiveError, NoIndex) as error:
         return _not_taken(turn, f"It could not be taken out: {error}")
+    except NoSpace as error:
+        return _not_taken(turn, _no_room(error))
     except OSError as error:
         return _not_taken(turn, f"It could not be written to {settings.DOWNLOADS_DIR}: {error.strerror}.")
     except Cancelled:
@@ -62,8 +65,24 @@ def _write(turn: Turn, archive: Archive, part: Path) -> int:
         raise NoIndex("There is no such file in it.")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file, reading.opened(archive) as found:
+        _refuse_no_room(reading.file_in(found, row.path).size)
         reading.take_out(found, row.path, ToFile(file.fileno()), reading.Telling(turn, found))
         return os.fstat(file.fileno()).st_size
+
+
+def _refuse_no_room(count: int) -> None:
+    """DOWNLOADS_DIR may lie on the disk of the database."""
+    directory = settings.DOWNLOADS_DIR
+    usable, keep_free = space_of(directory).usable, kept_free(directory)
+    if usable < count + keep_free:
+        raise NoSpace(directory, usable, count + keep_free)
+
+
+def _no_room(error: NoSpace) -> str:
+    return (
+        f"There is no room for it in {error.directory}: {size(error.keep_free)} are needed with what stays free for "
+        f"others, and {size(error.usable)} can be used. Take it out with the command line, to another disk."
+    )
 
 
 class ToFile(reader.Sink):
@@ -82,16 +101,20 @@ class ToFile(reader.Sink):
             piece, place = piece[done:], place + done
 
 
-def _not_taken(turn: Turn, why: str):
+def _not_taken(turn: Turn, why: str, detail: str = ""):
+    """``detail`` may name files, which is not for everybody."""
     turn.log(why, Level.ERROR)
-    return Done(RunState.FAILED, Effect.NONE, error=why)
+    if detail:
+        turn.log(detail, Level.NAME)
+    return Done(RunState.FAILED, Effect.NONE, error=why, detail=detail)
 
 
 def remove_old() -> int:
     """Remove what nobody fetched within an hour. The ticker calls this."""
     if not settings.DOWNLOADS_DIR.is_dir():
         return 0
-    old = [file for file in settings.DOWNLOADS_DIR.iterdir() if file.stat().st_mtime < time.time() - KEPT_SECONDS]
+    before = time.time() - services.KEPT_SECONDS
+    old = [file for file in settings.DOWNLOADS_DIR.iterdir() if file.stat().st_mtime < before]
     for file in old:
         file.unlink(missing_ok=True)
     return len(old)

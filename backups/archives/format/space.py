@@ -7,6 +7,8 @@ from typing import NamedTuple
 from .errors import NoSpace
 
 EVERY = 64 << 20
+KEPT_FREE = 0.02
+"""Of a file system: other programs must not stop because of an archive, or of a file out of one."""
 
 
 class Space(NamedTuple):
@@ -20,6 +22,12 @@ def space_of(directory: str | os.PathLike) -> Space:
     """OSError where the directory is not there."""
     facts = os.statvfs(directory)
     return Space(facts.f_bfree * facts.f_frsize, facts.f_bavail * facts.f_frsize)
+
+
+def kept_free(directory: str | os.PathLike) -> int:
+    """Bytes of its file system that stay free."""
+    facts = os.statvfs(directory)
+    return int(KEPT_FREE * facts.f_blocks * facts.f_frsize)
 
 
 class Room:

@@ -1,30 +1,46 @@
 """Opens archives that nobody knows: footer and manifest of ours, the first header of others. Never their data.
 
-Files only, no rows. Whatever a file says of itself is hostile until it was held against what a row can keep.
+Files only, no rows. Whatever a file says of itself is hostile until it was held against what a row can keep, so it is
+a helper process that opens it (``format.facts_worker``): one that takes too much of the processor or of memory is
+ended, and not tried again until the file changes.
 """
 
 import json
-import re
+import signal
+import subprocess
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC
-
-from django.core.exceptions import ValidationError
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
 
 from backups.audit.acts import storable
+from backups.templatetags.formats import size
 
 from .. import cybersift_restore as reader
 from .. import reading
-from ..models import Archive, ArchiveLocation, ArchiveState, Codec
+from ..format.facts_worker import TOO_MUCH
+from ..format.readers import HOME
+from ..models import ArchiveLocation, ArchiveState, Codec
 from .folder import File
 
 MOST = 20
 SECONDS = 5
 """So many files are opened in one look, and a further one only while so much time has not passed."""
-CODECS = {reader.GzipBlocks: Codec.GZIP, reader.ZstdBlocks: Codec.ZSTD, reader.PlainTar: Codec.TAR}
-ODD = re.compile(r"\\u0000|\\ud[89a-f]")
-"""What no database keeps in JSON: NUL, and halves of characters."""
+CPU_SECONDS, MEMORY = 10, 1 << 30
+"""So much of the processor and of memory may one file take."""
+MOST_TEXT = 64 << 20
+"""Bytes of a manifest that is read to its end, those of some 250,000 files; of a longer one only the head is."""
+WAIT_SECONDS = 20
+"""A file of which nothing is known after this lies on a share or a disk that hangs."""
+CODECS = {"GzipBlocks": Codec.GZIP, "ZstdBlocks": Codec.ZSTD, "PlainTar": Codec.TAR}
+STOPPED = (signal.SIGKILL, signal.SIGTERM)
+"""What ends a helper from outside, and says nothing of the file."""
+DAMAGED = "It cannot be read as an archive: it is damaged, not finished, or none."
+NOT_READ = {"sources": [], "redis": [], "keys": None}
 
 
 @dataclass
@@ -53,50 +69,71 @@ def open_some(opened: Opened, location: ArchiveLocation, files: Sequence[File], 
 def look_into(location: ArchiveLocation, file: File) -> dict:
     """Columns of Archive: facts, and state found or damaged. Raises the reader's Unavailable."""
     known = {"size": file.size, "mtime_ns": file.mtime_ns}
-    archive = Archive(location=location, name=file.name)
     try:
-        if _is_encrypted(archive):
-            return known | {"state": ArchiveState.FOUND, "encrypted": True}
-        if archive.name.endswith(".age"):
-            raise reader.Damaged("Its name says that it is encrypted with age, and it does not begin like that.")
-        return known | {"state": ArchiveState.FOUND, "encrypted": False} | _facts(archive)
-    except reader.ArchiveError as error:
-        if isinstance(error, reader.Unavailable):
-            raise
+        with _read(location.directory / file.name) as content:
+            encrypted = content.read(len(reader.AGE)) == reader.AGE
+            if file.name.endswith(".age") and not encrypted:
+                raise reader.Damaged("Its name says that it is encrypted with age, and it does not begin like that.")
+            facts = {} if encrypted else _facts(file, content)
+            return known | {"state": ArchiveState.FOUND, "encrypted": encrypted} | facts
+    except reader.Damaged as error:
         text = str(error)
-        message = f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."
-        return known | {"state": ArchiveState.DAMAGED, "message": storable(message)}
+        why = f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."  # which may name files, and is not for everybody
+        return known | {"state": ArchiveState.DAMAGED, "message": DAMAGED, "detail": storable(why)}
 
 
-def _is_encrypted(archive: Archive) -> bool:
+@contextmanager
+def _read(path: Path) -> Iterator[BinaryIO]:
     try:
-        with archive.path.open("rb") as file:
-            return file.read(len(reader.AGE)) == reader.AGE
+        with path.open("rb") as content:
+            yield content
     except OSError as error:
-        raise reader.Unavailable(f"{archive.name} cannot be read: {error.strerror}") from error
+        raise reader.Unavailable(f"{path.name} cannot be read: {error.strerror}") from error
 
 
-def _facts(archive: Archive) -> dict:
-    with reading.opened(archive) as found:
-        codec = {"codec": CODECS[type(found.codec)]}
-        if not found.has_checksums:
-            if codec["codec"] != Codec.ZSTD:  # that one may need another program, and an unknown amount of memory
-                next(found.walk(), None)
-            return codec | reading.facts_of(archive.path, found).columns
-        try:
-            columns = reading.facts_of(archive.path, found).columns
-            return codec | _that_fit(columns) | {"finished_at": columns["made_at"].astimezone(UTC)}
-        except (LookupError, TypeError, ValueError, AttributeError, OverflowError, ValidationError) as error:
-            raise reader.Damaged("what its manifest says of it cannot be believed") from error
+def _facts(file: File, content: BinaryIO) -> dict:
+    said, ended = _told(file, content)
+    error, text = said.pop("error", ""), said.pop("text", "")
+    too_much = error == TOO_MUCH or ended < 0 and -ended not in STOPPED
+    if error and not too_much:
+        raise getattr(reader, error)(text)
+    if ended and not too_much:
+        raise reader.Unavailable(f"{file.name} could not be opened: the helper for that ended with {ended}.")
+    if not said:
+        return NOT_READ | {"message": _too_much("It could not be opened")}
+    codec, foreign = {"codec": CODECS[said.pop("codec")]}, said.pop("foreign")
+    if foreign:
+        made_at = datetime.fromtimestamp(file.mtime_ns / 10**9, UTC)
+        return codec | {"foreign": True, "made_at": made_at, "backup_id": "", "manifest_sha256": ""}
+    columns = codec | reading.believed(said) | {"foreign": False}
+    columns["finished_at"] = columns["made_at"]
+    if too_much:
+        columns |= NOT_READ | {"message": _too_much("Its list of files could not be read")}
+    return columns
 
 
-def _that_fit(columns: dict) -> dict:
-    """The same, as a database keeps them. Raises ValidationError and ValueError."""
-    plain = json.dumps([columns["redis"], columns["sources"]], allow_nan=False)
-    if ODD.search(plain) or columns["made_at"].tzinfo is None:
-        raise ValueError("odd characters in it, or a time without a zone")
-    whole = columns | {name: storable(columns[name]) for name in ("host", "backup_id")}
-    whole["made_at"] = columns["made_at"].astimezone(UTC)  # near the ends of time some zones lie beyond them
-    judged = whole.keys() - {"redis", "sources"}
-    Archive(**whole).clean_fields(exclude={each.name for each in Archive._meta.fields} - judged)
-    return whole
+def _too_much(what: str) -> str:
+    return f"{what} within {CPU_SECONDS} s and {size(MEMORY)} of memory. Verify it: that takes the time it needs."
+
+
+def _told(file: File, content: BinaryIO) -> tuple[dict, int]:
+    """What the helper printed, all in one, and how it ended."""
+    limits = map(str, (CPU_SECONDS, MEMORY, MOST_TEXT))
+    command = [sys.executable, "-m", "backups.archives.format.facts_worker", *limits]
+    output = {"stdin": content, "stdout": subprocess.PIPE}
+    try:
+        done = subprocess.run(command, **output, timeout=WAIT_SECONDS, cwd=HOME, check=False)
+    except subprocess.TimeoutExpired as slow:
+        if slow.output:  # what it is at is work: the file itself could be read
+            return _joined(slow.output), -signal.SIGXCPU
+        raise reader.Unavailable(
+            f"{file.name} takes more than {WAIT_SECONDS} s to open. Tried again with the next looks."
+        ) from None
+    return _joined(done.stdout), done.returncode
+
+
+def _joined(lines: bytes) -> dict:
+    said: dict = {}
+    for line in lines.splitlines():
+        said |= json.loads(line)
+    return said
