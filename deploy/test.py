@@ -29,6 +29,8 @@ RESULTS = CHECKOUT / "var" / "test"
 STOPS_WITHIN = 60
 NOTHING_FOUND = 5  # pytest's code
 AT_ONCE = min(2, os.cpu_count() or 1)
+# A container says the second one: every layer would compile all tests again, which takes longer than to find them.
+NOT_FOR_TESTS = ("DATABASE_URL", "PYTHONDONTWRITEBYTECODE")
 
 
 def need_postgres() -> None:
@@ -208,7 +210,7 @@ def command(layer: str, result: Path) -> list[str]:
 @contextmanager
 def database(layer: str) -> Iterator[dict[str, str]]:
     """The environment of a layer's tests: SQLite in a file, or a PostgreSQL of their own."""
-    environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    environment = {name: value for name, value in os.environ.items() if name not in NOT_FOR_TESTS}
     if layer != "postgres":
         yield environment
         return
