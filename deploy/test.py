@@ -50,13 +50,13 @@ def need_chromium() -> None:
     packages.program("chromium", "chromium", say)
 
 
-# In this order they begin: two that need both cores are seldom at work together, and all end at about the same time.
+# In this order they begin: those that start Elasticsearch seldom meet, and the last two end at about the same time.
 LAYERS: dict[str, tuple[Callable[[], None], ...]] = {
     "lint": (),
     "elasticsearch": (need_elasticsearch,),
     "fast": (),
-    "browser": (need_chromium, need_elasticsearch, need_redis),
     "postgres": (need_postgres,),
+    "browser": (need_chromium, need_elasticsearch, need_redis),
     "faults": (need_postgres, need_redis),
     "redis": (need_redis,),
 }
