@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group
 from django.core.management.commands import flush
 from django.test import Client
@@ -50,12 +51,16 @@ def _checkpoints_of_its_own(settings, tmp_path):
 @pytest.fixture
 def cast(db) -> dict[str, User]:
     """One person for every role and a second approver, by name."""
-    people = {}
-    for username, name, roles in CAST:
-        person = User.objects.create_user(username, password=PASSWORD, name=name)
-        person.groups.set([Group.objects.get_or_create(name=role)[0] for role in roles])
-        people[username] = person
-    return people
+    people = User.objects.bulk_create(
+        User(username=username, password=make_password(PASSWORD), name=name) for username, name, _ in CAST
+    )
+    groups, has = {group.name: group for group in Group.objects.all()}, User.groups.through
+    has.objects.bulk_create(
+        has(user=person, group=groups[role])
+        for person, (_, _, roles) in zip(people, CAST, strict=True)
+        for role in roles
+    )
+    return {person.username: person for person in people}
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
-"""Which tests belong together: `pytest -p tests.layers --layer elasticsearch`. `make test` runs one layer after the
-other; without the option everything is run.
+"""Which tests belong together: `pytest -p tests.layers --layer elasticsearch`. `make test` runs each layer in a
+process of its own; without the option everything is run.
 
 Long layers are run by `make test-long` only: a test marked ``long`` belongs to the layer named there. The lives on
 real servers belong to the layer ``servers``; those on IN_SHORT, or marked ``short``, to `make test` too.

@@ -13,9 +13,6 @@ import sys
 from pathlib import Path
 
 from backups.archives import cybersift_restore as reader
-from backups.archives.format.writer import ArchiveWriter
-
-from .reading import ABOUT
 
 CALLS = (
     (os, "rename"),
@@ -58,6 +55,10 @@ def main(step: int, do: str, to: str, archive: str, exchange: bool = True) -> No
 
 
 def write(archive: Path, tree: Path) -> None:
+    from backups.archives.format.writer import ArchiveWriter  # half of a start, which the others do without
+
+    from .reading import ABOUT
+
     with ArchiveWriter(archive, ABOUT) as writer:
         writer.add_tree("tree", tree)
         writer.finish()

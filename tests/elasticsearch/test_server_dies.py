@@ -22,10 +22,10 @@ from tests.elasticsearch.test_snapshots import big_text
 MINUTE = 60
 
 
-@pytest.fixture
-def mortal_elasticsearch(tmp_path):
+@pytest.fixture(scope="module")
+def mortal_elasticsearch(tmp_path_factory):
     try:
-        server = Mortal(tmp_path)
+        server = Mortal(tmp_path_factory.mktemp("elasticsearch"))
     except (Missing, NotStarted) as problem:
         not_tested(DEFAULT, problem)
     yield server

@@ -1,5 +1,7 @@
 """`make test` counts rightly, and what was not tested is said."""
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -7,6 +9,7 @@ import pytest
 
 from deploy import test as layers
 from tests import layers as chosen
+from tests.sandbox.eventually import eventually
 
 RESULT = """<testsuites><testsuite>
 <testcase classname="tests.a" name="good"/>
@@ -57,9 +60,81 @@ def test_a_layer_whose_server_cannot_be_had_is_named_with_the_command():
 
     total = layers.Total()
 
-    layers.run_layer("browser", (need,), total)
-
+    assert not layers.can_be_had("browser", (need,), total)
     assert total.not_tested == ["browser: Chromium is missing. On Debian: sudo apt-get install chromium"]
+
+
+@pytest.fixture
+def played(monkeypatch, tmp_path):
+    """``played(fast=script, redis=script)``: these layers are scripts, and two run at a time."""
+    monkeypatch.setattr(layers, "RESULTS", tmp_path)
+    monkeypatch.setattr(layers, "AT_ONCE", 2)
+
+    def play(**scripts: str) -> layers.Total:
+        monkeypatch.setattr(layers, "command", lambda layer, result: [sys.executable, "-c", scripts[layer]])
+        total = layers.Total()
+        layers.run_layers(list(scripts), total)
+        return total
+
+    return play
+
+
+def test_what_a_failed_layer_says_is_shown_whole_and_a_good_one_is_one_line(played, tmp_path, capfd):
+    """Each of the two waits until the other one has begun to speak."""
+    talk = """
+import sys, time
+from pathlib import Path
+here, there, code = Path({0!r}), Path({1!r}), {2}
+print("first of", here.name, flush=True)
+here.touch()
+while not there.exists():
+    time.sleep(0.01)
+print("second of", here.name, flush=True)
+sys.exit(code)
+"""
+    good, bad = str(tmp_path / "good"), str(tmp_path / "bad")
+
+    total = played(fast=talk.format(good, bad, 0), redis=talk.format(bad, good, 1), faults="")
+
+    shown = capfd.readouterr().out
+    assert "first of bad\nsecond of bad\n" in shown
+    assert "of good" not in shown
+    assert [line.split(",")[0] for line in shown.splitlines() if "passed" in line][-1] == "== faults: 0 passed"
+    assert total.failed == 1
+
+
+ALL_OF_THEM = """
+import signal, sys
+from pathlib import Path
+from deploy import test as layers
+layers.RESULTS, layers.AT_ONCE = Path(sys.argv[1]), 2
+layers.command = lambda layer, result: [sys.executable, "-c", sys.argv[2], sys.argv[1] + "/" + layer]
+signal.signal(signal.SIGTERM, layers.stop)
+layers.run_layers(["fast", "redis", "faults"], layers.Total())
+"""
+ONE = """
+import sys, time
+from pathlib import Path
+try:
+    Path(sys.argv[1] + ".begun").touch()
+    time.sleep(600)
+except KeyboardInterrupt:
+    Path(sys.argv[1] + ".cleared").touch()
+"""
+
+
+@pytest.mark.parametrize("ctrl_c", [True, False], ids=["ctrl-c", "sigterm"])
+def test_the_end_of_all_lets_every_layer_clear_up_and_begins_no_other(tmp_path, ctrl_c):
+    process = subprocess.Popen(
+        [sys.executable, "-c", ALL_OF_THEM, tmp_path, ONE], start_new_session=True, stderr=subprocess.DEVNULL
+    )
+    eventually(lambda: len([*tmp_path.glob("*.begun")]) == 2)
+
+    os.killpg(process.pid, signal.SIGINT) if ctrl_c else process.terminate()
+
+    assert process.wait(120) != 0
+    assert sorted(path.name for path in tmp_path.glob("*.cleared")) == ["fast.cleared", "redis.cleared"]
+    assert not (tmp_path / "faults.begun").exists()
 
 
 def test_both_sides_know_the_same_layers():
