@@ -72,29 +72,27 @@ class BigFiles:
         self._pipeline, self._manifest = pipeline, manifest
         self._owners, self._progress = owners, progress
 
-    def add(self, root: int, directory: bytes, prefix: bytes, name: bytes) -> bool:
-        """Whether the file is in the archive; if not, the manifest says why."""
-        path = join(prefix, name)
+    def add(self, root: int, directory: bytes, prefix: bytes, name: bytes) -> os.stat_result | None:
+        """What was seen of the file that is in the archive now; None if it is not, and the manifest says why."""
+        path, facts = join(prefix, name), None
         try:
             descriptor = _open(root, directory, name)
             try:
-                self._store(descriptor, path)
+                facts = self._store(descriptor, path)
             finally:
                 os.close(descriptor)
         except Unreadable as error:
             self._manifest.add_error(path, error.why, error.errno)
-            stored = False
-        else:
-            stored = True
         self._pipeline.settle()
-        return stored
+        return facts
 
-    def _store(self, descriptor: int, path: bytes) -> None:
+    def _store(self, descriptor: int, path: bytes) -> os.stat_result:
         stored = self._pass(descriptor, path)
         if not stored.whole:
             self._pipeline.rewind(stored.place)
             stored = self._pass(descriptor, path)
         self._close(stored)
+        return stored.seen.stat
 
     def _pass(self, descriptor: int, path: bytes) -> Stored:
         """Put the whole file into the archive."""
