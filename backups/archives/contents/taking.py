@@ -62,24 +62,8 @@ def _write(turn: Turn, archive: Archive, part: Path) -> int:
         raise NoIndex("There is no such file in it.")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file, reading.opened(archive) as found:
-        reading.take_out(found, row.path, ToFile(file.fileno()), reading.Telling(turn, found))
+        reading.take_out(found, row.path, file.fileno(), reading.Telling(turn, found))
         return os.fstat(file.fileno()).st_size
-
-
-class ToFile(reader.Sink):
-    """Puts content into a file; what is not put stays zeros."""
-
-    def __init__(self, descriptor: int):
-        self.descriptor, self.at = descriptor, 0
-
-    def write(self, piece: memoryview) -> None:
-        self.put(self.at, piece)
-        self.at += len(piece)
-
-    def put(self, place: int, piece: memoryview) -> None:
-        while piece:
-            done = os.pwrite(self.descriptor, piece, place)
-            piece, place = piece[done:], place + done
 
 
 def _not_taken(turn: Turn, why: str):
