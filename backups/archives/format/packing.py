@@ -17,6 +17,7 @@ from backups.gateways.filetree import OPEN_FILE, Owners, join, open_directory, o
 
 from .blocks import LONGEST, WHOLE, Codec, Parts
 from .headers import FileHeaders, padding
+from .limits import MOST_TIME, within
 from .manifest import file_line, joined, line_start, owner_text, xattrs_member
 
 SMALL = 1 << 20
@@ -257,6 +258,9 @@ class Packer:
         changed: bool,
     ) -> None:
         size, mtime_ns, kind = len(data), facts.st_mtime_ns, (facts.st_mode, facts.st_uid, facts.st_gid)
+        if xattrs or abs(mtime_ns) > MOST_TIME:
+            mtime_ns, xattrs, lost = within(mtime_ns, xattrs)
+            self._errors += [(join(prefix, name), why, errno) for why, errno in lost]
         headers, who = self._alike.get(kind) or self._of_this_kind(kind, facts)
         end = f', "sha256": "{sha256(data).hexdigest()}"'
         if xattrs or changed:
@@ -273,7 +277,7 @@ class Packer:
         return made
 
 
-def file_flags(xattrs: dict[bytes, bytes], changed: bool) -> str:
+def file_flags(xattrs: Mapping[bytes, bytes], changed: bool) -> str:
     """The members of a regular file's line that few have."""
     return xattrs_member(xattrs) + (', "changed": true' if changed else "")
 

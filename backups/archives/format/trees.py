@@ -4,12 +4,13 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 
-from backups.gateways.filetree import Directory, Owners, Selection, Skipped, join, walk
+from backups.gateways.filetree import NONE, Directory, Owners, Selection, Skipped, join, walk
 
 from .batches import Batches
 from .big_files import BigFiles
 from .blocks import LONGEST
 from .headers import DIRECTORY, HARD_LINK, SYMLINK, header, xattr_records
+from .limits import within
 from .manifest import Manifest, entry_line, target_member, xattrs_member
 from .packing import MOST_FILES, OVERHEAD, Aside, Batch, Packed, Root, Step, identity
 from .pipeline import Pipeline, Progress
@@ -52,10 +53,10 @@ class Tree:
     def _directory(self, found: Directory) -> None:
         path = self._path(found.path)
         if found.first:
-            self._put(*made(path, DIRECTORY, self._owners, found.stat, xattrs=found.xattrs))
+            self._put(*self._made(path, DIRECTORY, found.stat, xattrs=found.xattrs))
             self._manifest.counts.dirs += 1
         for link in found.links:
-            self._put(*made(join(path, link.name), SYMLINK, self._owners, link.stat, target=link.target))
+            self._put(*self._made(join(path, link.name), SYMLINK, link.stat, target=link.target))
             self._manifest.counts.links += 1
         start = 0
         while start < len(found.files):
@@ -131,7 +132,7 @@ class Tree:
         if key in self._fresh:
             self._pack_held()
         if first := self._first.get(key):
-            self._held.add_made(*made(file.path, HARD_LINK, self._owners, file, target=first))
+            self._held.add_made(*self._made(file.path, HARD_LINK, file, target=first))
             self._manifest.counts.links += 1
         else:
             self._fresh.add(key)
@@ -143,27 +144,28 @@ class Tree:
             self._aside.drain()
             self._enter(self._batches.here(held.sections))
 
-
-def made(
-    path: bytes,
-    kind: bytes,
-    owners: Owners,
-    facts: os.stat_result | Aside,
-    *,
-    target: bytes = b"",
-    xattrs: Mapping[bytes, bytes] | None = None,
-) -> tuple[bytes, str]:
-    """An entry that is nothing but its header, and its line."""
-    letter = {DIRECTORY: "d", SYMLINK: "l", HARD_LINK: "h"}[kind]
-    mode, owner, mtime_ns = facts.st_mode, owners.of(facts), facts.st_mtime_ns
-    name, records = path + b"/" * (kind == DIRECTORY), xattr_records(xattrs) if xattrs else None
-    head = header(name, kind, mode, owner, mtime_ns, target=target, records=records)
-    middle = target_member(target) if target else ""
-    return head, entry_line(path, letter, mode, owner, mtime_ns, middle, xattrs_member(xattrs or {}))
+    def _made(
+        self,
+        path: bytes,
+        kind: bytes,
+        facts: os.stat_result | Aside,
+        *,
+        target: bytes = b"",
+        xattrs: Mapping[bytes, bytes] = NONE,
+    ) -> tuple[bytes, str]:
+        """An entry that is nothing but its header, and its line."""
+        mtime_ns, xattrs, lost = within(facts.st_mtime_ns, xattrs)
+        for why, errno in lost:
+            self._manifest.add_error(path, why, errno)
+        letter = {DIRECTORY: "d", SYMLINK: "l", HARD_LINK: "h"}[kind]
+        mode, owner, name = facts.st_mode, self._owners.of(facts), path + b"/" * (kind == DIRECTORY)
+        head = header(name, kind, mode, owner, mtime_ns, target=target, records=xattr_records(xattrs))
+        middle = target_member(target) if target else ""
+        return head, entry_line(path, letter, mode, owner, mtime_ns, middle, xattrs_member(xattrs))
 
 
 def is_source(name: str) -> bool:
     """Whether this may be the name of a source: one part of a path, that leads nowhere else."""
     with suppress(UnicodeEncodeError):
-        return name not in ("", ".", "..") and "/" not in name and "\0" not in name and bool(name.encode())
+        return name not in (".", "..") and "/" not in name and "\0" not in name and 0 < len(name.encode()) <= 255
     return False
