@@ -721,16 +721,20 @@ class SparseMap:
     ``put`` is called as put(place, data).
     """
 
+    LONGEST_LINE = 21
+    """A number has at most 20 digits."""
+
     def __init__(self, stored: int, real: int, put: Callable[[int, memoryview], None]) -> None:
         self.stored, self.real, self.put = stored, real, put
-        self.text: bytes | None = b""
+        self.text: bytearray | None = bytearray()
+        self.lines = self.found = self.used = 0
+        """How many lines the map has, how many of them are there, how many bytes they take; 0 for not known yet."""
         self.areas: collections.deque[tuple[int, int]] = collections.deque()
 
     def write(self, piece: memoryview) -> None:
         """The next stored bytes."""
         if self.text is not None:
-            self.text += piece
-            piece = self._read_map()
+            piece = self._read_map(self.text, piece)
         while piece:
             place, size = self.areas.popleft()  # the sizes of all areas are what is stored: it cannot be empty here
             part = piece[:size]
@@ -743,25 +747,43 @@ class SparseMap:
         if self.text is not None:
             raise Damaged("the map of a sparse file is cut")
 
-    def _read_map(self) -> memoryview:
+    def _read_map(self, text: bytearray, piece: memoryview) -> memoryview:
         """What follows the map, or nothing while the map is not complete."""
-        text = self.text or b""
-        first, newline, _ = text.partition(b"\n")
-        if not newline:
-            if len(text) > SECTOR:
-                raise Damaged("a sparse file without a map")
-            return memoryview(b"")
-        count = decimal(first)
-        if count > MAX_HOLES:
-            raise Damaged("a sparse file in too many pieces")
-        lines = text.split(b"\n", 2 * count + 1)
-        used = len(text) - len(lines[-1])
-        used += -used % SECTOR
-        if len(lines) < 2 * count + 2 or len(text) < used:
+        text += piece
+        self.found += bytes(piece).count(b"\n")
+        if not self.lines:
+            self.lines = self._count_lines(text)
+        if not self.used and self.lines:
+            self.used = self._read_lines(text)
+        if not self.used or len(text) < self.used:
             return memoryview(b"")
         self.text = None
-        self._set_areas([decimal(line) for line in lines[1:-1]], self.stored - used)
-        return memoryview(text)[used:]
+        return memoryview(text)[self.used :]
+
+    @staticmethod
+    def _count_lines(text: bytearray) -> int:
+        """What the first line says; 0 while it is not there."""
+        end = text.find(b"\n", 0, SECTOR + 1)
+        if end < 0:
+            if len(text) > SECTOR:
+                raise Damaged("a sparse file without a map")
+            return 0
+        count = decimal(bytes(text[:end]))
+        if count > MAX_HOLES:
+            raise Damaged("a sparse file in too many pieces")
+        return 2 * count + 1
+
+    def _read_lines(self, text: bytearray) -> int:
+        """Where the data begins, when all lines are there; else 0. They are looked at once, however they come."""
+        if self.found < self.lines:
+            if len(text) > self.lines * self.LONGEST_LINE:
+                raise Damaged("the map of a sparse file is wrong")
+            return 0
+        lines = text.split(b"\n", self.lines)
+        used = len(text) - len(lines[-1])
+        used += -used % SECTOR
+        self._set_areas([decimal(bytes(line)) for line in lines[1:-1]], self.stored - used)
+        return used
 
     def _set_areas(self, numbers: list[int], data: int) -> None:
         end = 0

@@ -1,5 +1,7 @@
 """Headers of tar entries, as different programs write them."""
 
+import sys
+
 import pytest
 
 from backups.archives import cybersift_restore as reader
@@ -56,3 +58,41 @@ def test_any_changed_byte_of_a_header_is_found():
 
 def test_zeros_end_a_tar():
     assert entry(bytes(1024)) is None
+
+
+def sparse_map(data: bytes, real: int) -> tuple[reader.SparseMap, list[tuple[int, bytes]]]:
+    """A map that takes so much, and what it gives."""
+    put: list[tuple[int, bytes]] = []
+    return reader.SparseMap(len(data), real, lambda place, piece: put.append((place, bytes(piece)))), put
+
+
+@pytest.mark.parametrize("step", [1, 7, 512, 4096])
+def test_a_map_of_a_sparse_file_that_comes_in_pieces_is_looked_at_once(step):
+    """Else the work would grow with the square of its length: whoever made the archive says how it comes."""
+    areas = [(number * 10, 1) for number in range(200)]
+    data = padded(b"200\n" + b"".join(b"%d\n%d\n" % area for area in areas)) + b"\n" * 200
+    taken, put = sparse_map(data, 2000)
+    splits = []
+
+    def look(_frame, event: str, called) -> None:
+        if event == "c_call" and called.__name__ in ("split", "partition"):
+            splits.append(called)
+
+    sys.setprofile(look)
+    try:
+        for at in range(0, len(data), step):
+            taken.write(memoryview(data)[at : at + step])
+    finally:
+        sys.setprofile(None)
+    taken.finish()
+
+    assert put == [(place, b"\n") for place, _ in areas] and len(splits) == 1
+
+
+def test_a_map_of_a_sparse_file_has_no_lines_without_an_end():
+    taken, _ = sparse_map(bytes(1 << 20), 1)
+    taken.write(memoryview(b"1\n"))
+    taken.write(memoryview(b"1" * 61))
+
+    with pytest.raises(reader.Damaged, match="is wrong"):
+        taken.write(memoryview(b"1"))
