@@ -1751,10 +1751,24 @@ class NewFile(Sink):
         os.close(self.descriptor)
 
 
+def open_to_empty(parent: int, name: str | bytes) -> int:
+    """A descriptor of a directory, which gets the mode 0700 whatever it had. What a link leads to is not touched."""
+    try:
+        descriptor = os.open(name, DIRECTORY, dir_fd=parent)
+    except PermissionError:  # its mode keeps its own owner out; this way of opening asks for no right
+        there = os.open(name, os.O_PATH | DIRECTORY, dir_fd=parent)
+        try:
+            os.chmod(f"/proc/self/fd/{there}", 0o700)
+            descriptor = os.open(f"/proc/self/fd/{there}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        finally:
+            os.close(there)
+    os.fchmod(descriptor, 0o700)
+    return descriptor
+
+
 def remove_tree(parent: int, name: str) -> None:
     """Removes a directory and all below it, whatever its depth and modes, and follows no link."""
-    os.chmod(name, 0o700, dir_fd=parent)
-    root = os.open(name, DIRECTORY, dir_fd=parent)
+    root = open_to_empty(parent, name)
     try:
         found, waiting = [], [b""]
         while waiting:
@@ -1776,7 +1790,7 @@ def _empty_of_files(root: int, path: bytes) -> list[bytes]:
             found = [(os.fsencode(entry.name), entry.is_dir(follow_symlinks=False)) for entry in entries]
         for name, is_directory in found:
             if is_directory:
-                os.chmod(name, 0o700, dir_fd=descriptor)
+                os.close(open_to_empty(descriptor, name))
                 below.append(path + b"/" + name if path else name)
             else:
                 os.unlink(name, dir_fd=descriptor)
@@ -1827,11 +1841,11 @@ class Target:
             raise Unavailable(f"{printable(self.path)} cannot be opened: {error.strerror}") from None
 
     def _has_journal_inside(self) -> bool:
+        """Whether there is one that may be ours: the tree may be of somebody who wants to stop us."""
         try:
-            os.stat(f"{self.name}/{JOURNAL}", dir_fd=self.parent, follow_symlinks=False)
+            return may_be_journal(os.stat(f"{self.name}/{JOURNAL}", dir_fd=self.parent, follow_symlinks=False))
         except OSError:
             return False
-        return True
 
     def __enter__(self) -> Target:
         return self
@@ -1869,9 +1883,19 @@ class Target:
         return self.names(".restore-")
 
     def names(self, word: str) -> list[str]:
-        """What has a name of ours with an id at its end; the older first, as ids are times."""
+        """Directories that have a name of ours with an id at its end; the older first, as ids are times."""
         pattern = re.compile(re.escape(self.prefix + word) + r"[0-9a-f]{16}")
-        return sorted(name for name in os.listdir(self.base) if pattern.fullmatch(name))
+        return sorted(name for name in os.listdir(self.base) if pattern.fullmatch(name) and self._may_be_ours(name))
+
+    def _may_be_ours(self, name: str) -> bool:
+        """No link, and nobody else's where others can make names but not take ours, as in /tmp. Elsewhere the owner
+        tells nothing: what is kept may be of anybody."""
+        try:
+            found = os.stat(name, dir_fd=self.base, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        shared = os.fstat(self.base).st_mode & stat.S_ISVTX
+        return stat.S_ISDIR(found.st_mode) and (not shared or found.st_uid in (0, os.geteuid()))
 
     def clean(self) -> None:
         """Removes the leftovers. Only under the lock, and when no journal names them: then nobody needs them."""
@@ -2200,7 +2224,7 @@ def _finish(target: Target, stage: str, root: int, existing: os.stat_result | No
         os.fchmod(root, stat.S_IMODE(existing.st_mode))
     sync_file_system(root)
     if target.inside or (target.replaces and existing is not None and not target.is_empty()):
-        put_in_place(target, stage, stage.replace(".restore-", ".before-"), options.exchange)
+        put_in_place(target, stage, f"{target.prefix}.before-{stage[-16:]}", options.exchange)
     else:
         target.replace(stage, existing)
 
@@ -2477,8 +2501,7 @@ def read_journal(target: Target) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     with open(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid not in (0, os.geteuid()):
+        if not may_be_journal(os.fstat(descriptor)):
             raise Unavailable(f"{printable(name)} is no journal of yours: it is not used.")
         text = file.read(MAX_JOURNAL)
     try:
@@ -2490,6 +2513,10 @@ def read_journal(target: Target) -> dict[str, Any] | None:
             f"{printable(name)} is no journal that can be believed: look at it, and remove it."
         ) from None
     return journal
+
+
+def may_be_journal(found: os.stat_result) -> bool:
+    return stat.S_ISREG(found.st_mode) and found.st_uid in (0, os.geteuid())
 
 
 def is_journal(target: Target, journal: dict[str, Any]) -> bool:
