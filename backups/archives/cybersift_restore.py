@@ -68,6 +68,8 @@ MAX_HOLES = 1 << 21
 """Pieces in the map of a sparse file."""
 MAX_NUMBER = (1 << 63) - 1
 MAX_PATH, MAX_NAME = 4095, 255
+MAX_REDIS = 100
+"""Redis servers in one archive."""
 RATIO = 1100
 """Plain bytes for one byte of a foreign archive; deflate itself ends at 1,032."""
 PER_FILE = 4096
@@ -827,10 +829,10 @@ class Manifest:
         self.errors: list[dict] = []
         self.members: list[Any] = []
         self.starts: list[tuple[int, int]] = []
-        self._names = Names()
+        self._names, self._keys = Names(), 0
         self._read_files(lines)
         self._read_list(lines, "redis", self._take_redis)
-        self._read_list(lines, "errors", self.errors.append)
+        self._read_list(lines, "errors", self._take_error)
         if next(lines, None) is not None:
             raise Damaged("the manifest goes on behind its end")
 
@@ -841,6 +843,15 @@ class Manifest:
         head = parse_line(line[:-1] + b"}")
         if head.get("schema") != SCHEMA:
             raise Damaged(f"the archive has format {head.get('schema')!a:.20}, this program reads format {SCHEMA}")
+        label_of(head, "backup_id", 40)
+        label_of(head, "host", MAX_NAME)
+        if not is_moment(text_of(head, "created")):
+            raise Damaged("the manifest has no time at which the archive was made")
+        counts = head.get("counts")
+        if not isinstance(counts, dict):
+            raise Damaged("the manifest has no counts")
+        for key in ("files", "bytes", "changed", "skipped"):
+            natural_of(counts, key)
         return head
 
     def _read_files(self, lines: Lines) -> None:
@@ -930,13 +941,24 @@ class Manifest:
         self._add(entry)
 
     def _take_redis(self, record: dict) -> None:
-        path = text_of(record, "path")
-        if not re.fullmatch(r"redis/[^/]+/dump\.rdb", path):
+        path, name = text_of(record, "path"), label_of(record, "name", MAX_NAME)
+        if path != f"redis/{name}/dump.rdb" or "/" in name:
             raise Damaged(f"Redis data at an unknown place: {path!a:.80}")
         at, meta = natural_of(record, "at"), path[: -len("dump.rdb")] + "meta.json"
+        check_redis(record)
+        self._keys += sum(record["keys"].values())
+        if len(self.redis) == MAX_REDIS or self._keys > MAX_NUMBER:
+            raise Damaged("the data of more Redis servers, or with more keys, than can be")
         self.redis.append(record)
         self._add(Entry(path, "f", size=natural_of(record, "size"), sha256=digest_of(record, "sha256"), at=at))
         self._add(Entry(meta, "f", sha256=digest_of(record, "meta_sha256"), at=at))
+
+    def _take_error(self, record: dict) -> None:
+        encoded(text_of(record, "path"))
+        label_of(record, "why", 1000)
+        if "errno" in record:
+            integer_of(record, "errno")
+        self.errors.append(record)
 
     def _add(self, entry: Entry) -> None:
         self._names.add(entry)
@@ -1003,6 +1025,44 @@ def text_of(record: dict, key: str) -> str:
     if not isinstance(value, str):
         raise Damaged(f"an entry of the manifest without {key}")
     return value
+
+
+def label_of(record: dict, key: str, most: int) -> str:
+    """A text of at most so many characters that can be stored anywhere: no halves of characters, no NUL."""
+    value = text_of(record, key)
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise Damaged(f"the manifest has a {key} that is no text: {value!a:.80}") from None
+    if len(value) > most or "\0" in value:
+        raise Damaged(f"the manifest has a {key} that cannot be: {value!a:.80}")
+    return value
+
+
+MOMENT = re.compile("[12][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]Z")
+
+
+def is_moment(text: str) -> bool:
+    """A time in UTC, as the writer writes it."""
+    try:
+        return bool(MOMENT.fullmatch(text) and time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
+    except ValueError:
+        return False
+
+
+def check_redis(record: dict) -> None:
+    """What is told of a Redis server beside where its data is; ``Damaged`` where it is of another kind."""
+    for key in ("keys", "expires"):
+        numbers = record.get(key)
+        if not isinstance(numbers, dict) or not all(re.fullmatch("[0-9]{1,10}", number) for number in numbers):
+            raise Damaged(f"Redis data without {key} of each database")
+        for number in numbers:
+            natural_of(numbers, number)
+    natural_of(record, "rdb_version")
+    label_of(record, "server", 200)
+    label_of(record, "mode", 20)
+    if type(record.get("consistent")) is not bool:
+        raise Damaged("Redis data of which is not told whether it is consistent")
 
 
 def integer_of(record: dict, key: str) -> int:

@@ -52,7 +52,7 @@ def packed(tmp_path: Path, tree: Path, codec: str = "gz", **options) -> Archive:
 
 def test_the_limits_are_those_of_the_reader():
     assert (limits.MOST_PATH, limits.MOST_PIECES) == (reader.MAX_PATH, reader.MAX_HOLES)
-    assert limits.MOST_TIME == reader.MAX_NUMBER
+    assert (limits.MOST_TIME, limits.MOST_REDIS) == (reader.MAX_NUMBER, reader.MAX_REDIS)
 
 
 @pytest.mark.parametrize("codec", ["gz", "zst", "tar"])
