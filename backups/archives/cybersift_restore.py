@@ -68,12 +68,12 @@ MAX_EXTRA_HEADERS = 8
 MAX_HOLES = 1 << 21
 """Pieces in the map of a sparse file."""
 MAX_NUMBER = (1 << 63) - 1
-LONGEST_NUMBER = 21
-"""Bytes of a line in such a map: at most 20 digits and the end of the line."""
 MAX_PATH, MAX_NAME = 4095, 255
 MAX_UNNAMED = 128 << 20
 """Characters in the names of directories that only entries below them speak of. Our archives name theirs; without an
 end to it a short archive of very deep names would take gigabytes of memory."""
+MAX_REDIS = 100
+"""Redis servers in one archive."""
 RATIO = 1100
 """Plain bytes for one byte of a foreign archive; deflate itself ends at 1,032."""
 PER_FILE = 4096
@@ -737,19 +737,20 @@ class SparseMap:
     ``put`` is called as put(place, data).
     """
 
+    LONGEST_LINE = 21
+    """A number has at most 20 digits."""
+
     def __init__(self, stored: int, real: int, put: Callable[[int, memoryview], None]) -> None:
         self.stored, self.real, self.put = stored, real, put
         self.text: bytearray | None = bytearray()
-        self.ends = self.used = 0
-        self.numbers: list[int] = []
+        self.lines = self.found = self.used = 0
+        """How many lines the map has, how many of them are there, how many bytes they take; 0 for not known yet."""
         self.areas: collections.deque[tuple[int, int]] = collections.deque()
 
     def write(self, piece: memoryview) -> None:
         """The next stored bytes."""
         if self.text is not None:
-            self.text += piece
-            self.ends += bytes(piece).count(b"\n")
-            piece = self._read_map(self.text)
+            piece = self._read_map(self.text, piece)
         while piece:
             place, size = self.areas.popleft()  # the sizes of all areas are what is stored: it cannot be empty here
             part = piece[:size]
@@ -762,30 +763,43 @@ class SparseMap:
         if self.text is not None:
             raise Damaged("the map of a sparse file is cut")
 
-    def _read_map(self, text: bytearray) -> memoryview:
-        """What follows the map, or nothing while the map is not complete: it may come in very small pieces."""
-        first = text.find(b"\n", 0, SECTOR)
-        if first < 0:
-            if len(text) > SECTOR:
-                raise Damaged("a sparse file without a map")
-            return memoryview(b"")
-        count = decimal(bytes(text[:first]))
-        if count > MAX_HOLES:
-            raise Damaged("a sparse file in too many pieces")
-        if self.ends <= 2 * count:
-            if len(text) > (2 * count + 1) * LONGEST_NUMBER:
-                raise Damaged("the map of a sparse file is wrong")
-            return memoryview(b"")
-        if not self.used:
-            *lines, rest = bytes(text).split(b"\n", 2 * count + 1)
-            self.numbers = [decimal(line) for line in lines[1:]]
-            self.used = len(text) - len(rest)
-            self.used += -self.used % SECTOR
-        if len(text) < self.used:
+    def _read_map(self, text: bytearray, piece: memoryview) -> memoryview:
+        """What follows the map, or nothing while the map is not complete."""
+        text += piece
+        self.found += bytes(piece).count(b"\n")
+        if not self.lines:
+            self.lines = self._count_lines(text)
+        if not self.used and self.lines:
+            self.used = self._read_lines(text)
+        if not self.used or len(text) < self.used:
             return memoryview(b"")
         self.text = None
-        self._set_areas(self.numbers, self.stored - self.used)
-        return memoryview(bytes(text))[self.used :]
+        return memoryview(text)[self.used :]
+
+    @staticmethod
+    def _count_lines(text: bytearray) -> int:
+        """What the first line says; 0 while it is not there."""
+        end = text.find(b"\n", 0, SECTOR + 1)
+        if end < 0:
+            if len(text) > SECTOR:
+                raise Damaged("a sparse file without a map")
+            return 0
+        count = decimal(bytes(text[:end]))
+        if count > MAX_HOLES:
+            raise Damaged("a sparse file in too many pieces")
+        return 2 * count + 1
+
+    def _read_lines(self, text: bytearray) -> int:
+        """Where the data begins, when all lines are there; else 0. They are looked at once, however they come."""
+        if self.found < self.lines:
+            if len(text) > self.lines * self.LONGEST_LINE:
+                raise Damaged("the map of a sparse file is wrong")
+            return 0
+        lines = text.split(b"\n", self.lines)
+        used = len(text) - len(lines[-1])
+        used += -used % SECTOR
+        self._set_areas([decimal(bytes(line)) for line in lines[1:-1]], self.stored - used)
+        return used
 
     def _set_areas(self, numbers: list[int], data: int) -> None:
         end = 0
@@ -829,10 +843,10 @@ class Manifest:
         self.errors: list[dict] = []
         self.members: list[Any] = []
         self.starts: list[tuple[int, int]] = []
-        self._names = Names()
+        self._names, self._keys = Names(), 0
         self._read_files(lines)
         self._read_list(lines, "redis", self._take_redis)
-        self._read_list(lines, "errors", self.errors.append)
+        self._read_list(lines, "errors", self._take_error)
         if next(lines, None) is not None:
             raise Damaged("the manifest goes on behind its end")
 
@@ -843,6 +857,15 @@ class Manifest:
         head = parse_line(line[:-1] + b"}")
         if head.get("schema") != SCHEMA:
             raise Damaged(f"the archive has format {head.get('schema')!a:.20}, this program reads format {SCHEMA}")
+        label_of(head, "backup_id", 40)
+        label_of(head, "host", MAX_NAME)
+        if not is_moment(text_of(head, "created")):
+            raise Damaged("the manifest has no time at which the archive was made")
+        counts = head.get("counts")
+        if not isinstance(counts, dict):
+            raise Damaged("the manifest has no counts")
+        for key in ("files", "bytes", "changed", "skipped"):
+            natural_of(counts, key)
         return head
 
     def _read_files(self, lines: Lines) -> None:
@@ -932,13 +955,24 @@ class Manifest:
         self._add(entry)
 
     def _take_redis(self, record: dict) -> None:
-        path = text_of(record, "path")
-        if not re.fullmatch(r"redis/[^/]+/dump\.rdb", path):
+        path, name = text_of(record, "path"), label_of(record, "name", MAX_NAME)
+        if path != f"redis/{name}/dump.rdb" or "/" in name:
             raise Damaged(f"Redis data at an unknown place: {path!a:.80}")
         at, meta = natural_of(record, "at"), path[: -len("dump.rdb")] + "meta.json"
+        check_redis(record)
+        self._keys += sum(record["keys"].values())
+        if len(self.redis) == MAX_REDIS or self._keys > MAX_NUMBER:
+            raise Damaged("the data of more Redis servers, or with more keys, than can be")
         self.redis.append(record)
         self._add(Entry(path, "f", size=natural_of(record, "size"), sha256=digest_of(record, "sha256"), at=at))
         self._add(Entry(meta, "f", sha256=digest_of(record, "meta_sha256"), at=at))
+
+    def _take_error(self, record: dict) -> None:
+        encoded(text_of(record, "path"))
+        label_of(record, "why", 1000)
+        if "errno" in record:
+            integer_of(record, "errno")
+        self.errors.append(record)
 
     def _add(self, entry: Entry) -> None:
         self._names.add(entry)
@@ -1005,6 +1039,44 @@ def text_of(record: dict, key: str) -> str:
     if not isinstance(value, str):
         raise Damaged(f"an entry of the manifest without {key}")
     return value
+
+
+def label_of(record: dict, key: str, most: int) -> str:
+    """A text of at most so many characters that can be stored anywhere: no halves of characters, no NUL."""
+    value = text_of(record, key)
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise Damaged(f"the manifest has a {key} that is no text: {value!a:.80}") from None
+    if len(value) > most or "\0" in value:
+        raise Damaged(f"the manifest has a {key} that cannot be: {value!a:.80}")
+    return value
+
+
+MOMENT = re.compile("[12][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]Z")
+
+
+def is_moment(text: str) -> bool:
+    """A time in UTC, as the writer writes it."""
+    try:
+        return bool(MOMENT.fullmatch(text) and time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
+    except ValueError:
+        return False
+
+
+def check_redis(record: dict) -> None:
+    """What is told of a Redis server beside where its data is; ``Damaged`` where it is of another kind."""
+    for key in ("keys", "expires"):
+        numbers = record.get(key)
+        if not isinstance(numbers, dict) or not all(re.fullmatch("[0-9]{1,10}", number) for number in numbers):
+            raise Damaged(f"Redis data without {key} of each database")
+        for number in numbers:
+            natural_of(numbers, number)
+    natural_of(record, "rdb_version")
+    label_of(record, "server", 200)
+    label_of(record, "mode", 20)
+    if type(record.get("consistent")) is not bool:
+        raise Damaged("Redis data of which is not told whether it is consistent")
 
 
 def integer_of(record: dict, key: str) -> int:
@@ -1754,10 +1826,24 @@ class NewFile(Sink):
         os.close(self.descriptor)
 
 
+def open_to_empty(parent: int, name: str | bytes) -> int:
+    """A descriptor of a directory, which gets the mode 0700 whatever it had. What a link leads to is not touched."""
+    try:
+        descriptor = os.open(name, DIRECTORY, dir_fd=parent)
+    except PermissionError:  # its mode keeps its own owner out; this way of opening asks for no right
+        there = os.open(name, os.O_PATH | DIRECTORY, dir_fd=parent)
+        try:
+            os.chmod(f"/proc/self/fd/{there}", 0o700)
+            descriptor = os.open(f"/proc/self/fd/{there}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        finally:
+            os.close(there)
+    os.fchmod(descriptor, 0o700)
+    return descriptor
+
+
 def remove_tree(parent: int, name: str) -> None:
     """Removes a directory and all below it, whatever its depth and modes, and follows no link."""
-    os.chmod(name, 0o700, dir_fd=parent)
-    root = os.open(name, DIRECTORY, dir_fd=parent)
+    root = open_to_empty(parent, name)
     try:
         found, waiting = [], [b""]
         while waiting:
@@ -1779,7 +1865,7 @@ def _empty_of_files(root: int, path: bytes) -> list[bytes]:
             found = [(os.fsencode(entry.name), entry.is_dir(follow_symlinks=False)) for entry in entries]
         for name, is_directory in found:
             if is_directory:
-                os.chmod(name, 0o700, dir_fd=descriptor)
+                os.close(open_to_empty(descriptor, name))
                 below.append(path + b"/" + name if path else name)
             else:
                 os.unlink(name, dir_fd=descriptor)
@@ -1830,11 +1916,11 @@ class Target:
             raise Unavailable(f"{printable(self.path)} cannot be opened: {error.strerror}") from None
 
     def _has_journal_inside(self) -> bool:
+        """Whether there is one that may be ours: the tree may be of somebody who wants to stop us."""
         try:
-            os.stat(f"{self.name}/{JOURNAL}", dir_fd=self.parent, follow_symlinks=False)
+            return may_be_journal(os.stat(f"{self.name}/{JOURNAL}", dir_fd=self.parent, follow_symlinks=False))
         except OSError:
             return False
-        return True
 
     def __enter__(self) -> Target:
         return self
@@ -1872,9 +1958,19 @@ class Target:
         return self.names(".restore-")
 
     def names(self, word: str) -> list[str]:
-        """What has a name of ours with an id at its end; the older first, as ids are times."""
+        """Directories that have a name of ours with an id at its end; the older first, as ids are times."""
         pattern = re.compile(re.escape(self.prefix + word) + r"[0-9a-f]{16}")
-        return sorted(name for name in os.listdir(self.base) if pattern.fullmatch(name))
+        return sorted(name for name in os.listdir(self.base) if pattern.fullmatch(name) and self._may_be_ours(name))
+
+    def _may_be_ours(self, name: str) -> bool:
+        """No link, and nobody else's where others can make names but not take ours, as in /tmp. Elsewhere the owner
+        tells nothing: what is kept may be of anybody."""
+        try:
+            found = os.stat(name, dir_fd=self.base, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        shared = os.fstat(self.base).st_mode & stat.S_ISVTX
+        return stat.S_ISDIR(found.st_mode) and (not shared or found.st_uid in (0, os.geteuid()))
 
     def clean(self) -> None:
         """Removes the leftovers. Only under the lock, and when no journal names them: then nobody needs them."""
@@ -2203,7 +2299,7 @@ def _finish(target: Target, stage: str, root: int, existing: os.stat_result | No
         os.fchmod(root, stat.S_IMODE(existing.st_mode))
     sync_file_system(root)
     if target.inside or (target.replaces and existing is not None and not target.is_empty()):
-        put_in_place(target, stage, stage.replace(".restore-", ".before-"), options.exchange)
+        put_in_place(target, stage, f"{target.prefix}.before-{stage[-16:]}", options.exchange)
     else:
         target.replace(stage, existing)
 
@@ -2480,8 +2576,7 @@ def read_journal(target: Target) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     with open(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid not in (0, os.geteuid()):
+        if not may_be_journal(os.fstat(descriptor)):
             raise Unavailable(f"{printable(name)} is no journal of yours: it is not used.")
         text = file.read(MAX_JOURNAL)
     try:
@@ -2493,6 +2588,10 @@ def read_journal(target: Target) -> dict[str, Any] | None:
             f"{printable(name)} is no journal that can be believed: look at it, and remove it."
         ) from None
     return journal
+
+
+def may_be_journal(found: os.stat_result) -> bool:
+    return stat.S_ISREG(found.st_mode) and found.st_uid in (0, os.geteuid())
 
 
 def is_journal(target: Target, journal: dict[str, Any]) -> bool:

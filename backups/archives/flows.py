@@ -9,7 +9,6 @@ from backups.runs.models import Level
 
 from . import cybersift_restore as reader
 from . import reading
-from .contents import taking
 from .models import Archive
 
 
@@ -52,5 +51,5 @@ def _packed(found: "reader.Archive", member: "reader.Entry") -> nifi.FlowCheck:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / member.path.rpartition("/")[2]
         with copy.open("wb") as file:
-            reading.take_out(found, member.path, taking.ToFile(file.fileno()))
+            reading.take_out(found, member.path, file.fileno())
         return nifi.check_flow(copy)

@@ -146,15 +146,36 @@ def file_in(found: "reader.Archive", path: str) -> "reader.Entry":
     return member
 
 
+class ToFile(reader.Sink):
+    """Puts the content of an entry into an empty file; what is not put stays zeros, a hole at its end too."""
+
+    def __init__(self, descriptor: int, member: "reader.Entry"):
+        self.descriptor, self.member, self.at = descriptor, member, 0
+
+    def write(self, piece: memoryview) -> None:
+        self.put(self.at, piece)
+        self.at += len(piece)
+
+    def put(self, place: int, piece: memoryview) -> None:
+        while piece:
+            done = os.pwrite(self.descriptor, piece, place)
+            piece, place = piece[done:], place + done
+
+    def finish(self) -> None:
+        if self.member.sparse:
+            os.ftruncate(self.descriptor, self.member.size)
+
+
 def take_out(
     found: "reader.Archive | reader.Foreign",
     path: str,
-    sink: "reader.Sink",
+    descriptor: int,
     progress: "reader.Progress" = reader.no_progress,
 ) -> None:
-    """One regular file of an archive of ours, by way of the block in which it begins; its checksum is right when this
-    returns."""
-    wanted = file_in(found, path).path
+    """One regular file of an archive of ours into an empty file, by way of the block in which it begins; its checksum
+    is right when this returns."""
+    member = file_in(found, path)
+    wanted, sink = member.path, ToFile(descriptor, member)
     extents = (each for each in found.extents if any(member.path == wanted for member in each.members))
     if (extent := next(extents, None)) is None:
         raise reader.Damaged(f"{reader.printable(path)} is not where the manifest says")

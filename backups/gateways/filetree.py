@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 STAR = "[^/]*"
 """What the library makes of a star."""
+LONGEST_PATH, LONGEST_NAME = 4095, 255
+"""Bytes that Linux takes in one call. Who goes down step by step can make longer paths."""
 AT_ONCE = 20_000
 """So many names of one directory are held at once, and are in order."""
 
@@ -78,7 +80,8 @@ class Selection:
 
     Without ``include`` everything is. What ``exclude`` matches is left out, and a directory that it matches is not
     entered. With ``one_file_system`` the file system of the root is not left. ``apart`` are directories that are
-    never entered, by device and inode, so that no other way to them leads in.
+    never entered, by device and inode, so that no other way to them leads in. Paths of more than ``longest`` bytes
+    are only named, and not entered.
     """
 
     def __init__(
@@ -88,11 +91,11 @@ class Selection:
         *,
         one_file_system: bool = False,
         apart: Collection[tuple[int, int]] = (),
+        longest: int = LONGEST_PATH,
     ):
         self.include = _patterns(include) if include else None
         self.exclude = _patterns(exclude) if exclude else None
-        self.one_file_system = one_file_system
-        self.apart = apart
+        self.one_file_system, self.apart, self.longest = one_file_system, apart, longest
         self.is_everything = self.include is None and self.exclude is None
 
     def enters(self, path: bytes) -> bool:
@@ -205,6 +208,8 @@ def _directory(
         with os.scandir(descriptor) as entries:
             for first, found in _portions(entries):
                 files, others = _sorted_out(found, path, selection, below)
+                for names in (files, others, below):
+                    yield from _too_long(path, names, selection.longest)
                 links, skipped = _look(descriptor, path, others, only)
                 yield Directory(path, facts, read_xattrs(descriptor), files, links, first)
                 yield from skipped
@@ -245,6 +250,16 @@ def _sorted_out(
     files.sort()
     others.sort()
     return files, others
+
+
+def _too_long(path: bytes, names: list[bytes], longest: int) -> Iterator[Skipped]:
+    """Takes away the names in a directory that would make a path too long."""
+    room = longest - len(join(path, b""))
+    if room < LONGEST_NAME:
+        long = [name for name in names if len(name) > room]
+        names[:] = [name for name in names if len(name) <= room]
+        for name in long:
+            yield Skipped(join(path, name), "its path is too long", errno.ENAMETOOLONG)
 
 
 def _look(descriptor: int, path: bytes, names: list[bytes], device: int | None) -> tuple[list[Link], list[Skipped]]:

@@ -157,16 +157,19 @@ class Redis:
     name: str = "default"
     dump: bytes = b"REDIS0011" + b"\xff" * 9
     meta: bytes = b'{"server": "7.0.15"}'
+    extra: dict = field(default_factory=dict)
+    """Changes the line in the manifest; None takes a member away."""
 
     def items(self) -> list[Item]:
         folder = f"redis/{self.name}/"
         return [Item(folder + "dump.rdb", data=self.dump, mode=0o600), Item(folder + "meta.json", data=self.meta)]
 
     def line(self, at: int) -> dict:
-        return {"name": self.name, "path": f"redis/{self.name}/dump.rdb", "size": len(self.dump), "at": at,
-                "sha256": hashlib.sha256(self.dump).hexdigest(), "keys": {"0": 1}, "expires": 0, "rdb_version": 11,
-                "meta_sha256": hashlib.sha256(self.meta).hexdigest(), "server": "7.0.15", "mode": "rdb",
-                "consistent": True}  # fmt: skip
+        line = {"name": self.name, "path": f"redis/{self.name}/dump.rdb", "size": len(self.dump), "at": at,
+                "sha256": hashlib.sha256(self.dump).hexdigest(), "keys": {"0": 1}, "expires": {"0": 0},
+                "rdb_version": 11, "meta_sha256": hashlib.sha256(self.meta).hexdigest(), "server": "7.0.15",
+                "mode": "rdb", "consistent": True, **self.extra}  # fmt: skip
+        return {key: value for key, value in line.items() if value is not None}
 
 
 def manifest_text(head: dict, files: list[dict], redis: list[dict], errors: list[dict]) -> bytes:
@@ -174,7 +177,8 @@ def manifest_text(head: dict, files: list[dict], redis: list[dict], errors: list
         return "".join(json.dumps(record) + ("," if number < len(records) else "") + "\n"
                        for number, record in enumerate(records, 1))  # fmt: skip
 
-    begin = json.dumps({"counts": {"files": len(files)}, **head, "complete": True})[:-1] + ",\n"
+    counts = {"files": len(files), "bytes": 0, "changed": 0, "skipped": len(errors)}
+    begin = json.dumps({"complete": True, "counts": counts, **head})[:-1] + ",\n"
     return (
         f'{begin}"files": [\n{lines(files)}],\n"redis": [\n{lines(redis)}],\n"errors": [\n{lines(errors)}]}}'.encode()
     )

@@ -30,9 +30,10 @@ def archive(profile, tree, cast):
     odd = os.fsencode(tree) + b"/models/\xff\x1b[31m.bin"
     Path(os.fsdecode(odd)).write_bytes(b"odd")
     with (tree / "models/sparse.bin").open("wb") as file:
-        file.truncate(1 << 20)
-        file.seek(1 << 19)
+        file.truncate(3 << 20)  # it ends in a hole
+        file.seek(1 << 20)
         file.write(b"middle")
+    os.link(tree / "models/sparse.bin", tree / "models/zz-sparse.bin")
     os.link(tree / "models/detector/weights.bin", tree / "models/zz-link.bin")
     os.mkfifo(tree / "models/pipe")
     work(queue_archive(actor=cast["operator"], profile=profile))
@@ -106,6 +107,7 @@ def take(client, archive, path: str) -> Run:
     [
         ("files/params/p7.json", "p7.json"),
         ("files/models/sparse.bin", "sparse.bin"),
+        ("files/models/zz-sparse.bin", "zz-sparse.bin"),
         ("files/models/zz-link.bin", "zz-link.bin"),
     ],
 )

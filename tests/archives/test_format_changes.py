@@ -12,6 +12,7 @@ import pytest
 from backups.archives.format import packing
 from backups.archives.format.blocks import codec
 from backups.archives.format.packing import RECENT, SMALL, Packed, Root, pack, read_small
+from backups.archives.format.trees import FIRST_FILES
 from backups.gateways.filetree import Owners
 
 from .reading import Archive, write
@@ -113,7 +114,7 @@ def test_a_big_file_that_vanishes_is_told(tmp_path, tree):
 
 
 def test_a_small_file_that_vanishes_is_told(tree):
-    (step,), errors, rest = packed(tree, b"b", b"gone", b"c")
+    (step,), errors, rest, _ = packed(tree, b"b", b"gone", b"c")
 
     assert errors == [(b"files/tree/gone", "vanished", 2)] and not rest
     assert (step.files, step.bytes, step.asides) == (2, 10, [])
@@ -144,7 +145,8 @@ def test_what_becomes_another_thing_is_not_taken(tmp_path, tree, make):
 
 
 @pytest.mark.parametrize("size", [5, SMALL + 1])
-def test_when_the_first_name_of_a_file_is_lost_the_second_has_its_content(tmp_path, tree, size):
+def test_when_the_first_name_of_a_file_is_lost_the_others_have_its_content(tmp_path, tree, size):
+    """The third is no link to the second: when a name was lost, nothing says any more that it is the same file."""
     (tree / "b").write_bytes(b"l" * size)
     (tree / "later").mkdir()
     for name in ("later/second", "later/third"):
@@ -152,9 +154,65 @@ def test_when_the_first_name_of_a_file_is_lost_the_second_has_its_content(tmp_pa
 
     archive = written_while(tmp_path, tree, (tree / "b").unlink)
 
-    assert archive.files["files/tree/later/second"]["type"] == "f"
-    assert archive.files["files/tree/later/third"]["target"] == "files/tree/later/second"
-    assert archive.content("files/tree/later/third") == b"l" * size
+    for name in ("second", "third"):
+        assert archive.files[f"files/tree/later/{name}"]["type"] == "f"
+        assert archive.content(f"files/tree/later/{name}") == b"l" * size
+
+
+@pytest.mark.parametrize("size", [5, SMALL + 1])
+def test_a_new_file_with_the_inode_of_one_that_is_gone_is_no_link_to_it(tmp_path, tree, size):
+    """The names in ``z`` are seen only when those in ``a`` are packed and gone."""
+    (tree / "a").mkdir()
+    (tree / "a/1").write_bytes(b"o" * size)
+    (tree / "a/2").hardlink_to(tree / "a/1")
+    (tree / "m").mkdir()
+    for number in range(6 * FIRST_FILES):  # more than may wait to be packed
+        (tree / f"m/{number}").touch()
+    (tree / "z").mkdir()
+    old = (tree / "a/1").stat()
+
+    def change() -> None:
+        for name in ("a/1", "a/2"):
+            (tree / name).unlink()
+        with_inode(old.st_ino, tree / "a", b"n" * size).rename(tree / "z/1")
+        (tree / "z/2").hardlink_to(tree / "z/1")
+        os.utime(tree / "z/1", ns=(old.st_atime_ns, old.st_mtime_ns))
+
+    calls = []
+
+    def progress(_count: int, files: int) -> None:
+        if files > 4 and not calls:
+            calls.append(change())
+
+    archive = write(tmp_path, tree, progress=progress)
+
+    assert archive.files["files/tree/a/2"]["target"] == "files/tree/a/1"
+    assert archive.content("files/tree/z/1") == archive.content("files/tree/z/2") == b"n" * size
+    assert archive.files["files/tree/z/2"]["target"] == "files/tree/z/1"
+
+
+def with_inode(number: int, folder: Path, data: bytes) -> Path:
+    """A new file that has this inode, where the file system gives inodes again."""
+    for each in range(1000):
+        path = folder / f"new{each}"
+        path.write_bytes(data)
+        if path.stat().st_ino == number:
+            return path
+    pytest.skip("this file system gives every file a new inode")
+
+
+@pytest.mark.parametrize("size", [5, SMALL + 1])
+def test_a_first_name_that_has_become_another_file_gets_no_links(tmp_path, tree, size):
+    """It was seen together with the second name, and is read later."""
+    (tree / "b").write_bytes(b"o" * size)
+    (tree / "later").mkdir()
+    (tree / "later/second").hardlink_to(tree / "b")
+    (tmp_path / "new").write_bytes(b"n" * size)
+
+    archive = written_while(tmp_path, tree, lambda: (tmp_path / "new").replace(tree / "b"))
+
+    assert archive.content("files/tree/b") == b"n" * size
+    assert archive.content("files/tree/later/second") == b"o" * size
 
 
 def test_a_small_file_that_is_written_to_all_the_time_is_marked(tree):
@@ -202,7 +260,7 @@ def test_what_is_longer_than_the_first_read_is_read_whole_whether_it_is_recent_o
     monkeypatch.setattr(packing, "FIRST", 3)
     monkeypatch.setattr(packing, "RECENT", -age)
 
-    (step,), _, _ = packed(tree, b"b", b"c")
+    (step,), *_ = packed(tree, b"b", b"c")
 
     assert b"".join(step.block)[512:517] == b"small" and b"".join(step.block)[1536:1541] == b"other"
 

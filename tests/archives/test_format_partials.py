@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from backups.archives import cybersift_restore as reader
 from backups.archives.cybersift_restore import Entry
 from backups.archives.format import index
 from backups.archives.format.output import Output
@@ -67,6 +68,40 @@ def test_our_own_that_grows_stays(tmp_path):
 
     assert remove_partials(tmp_path) == []
     output.abort()
+
+
+def test_an_index_that_grows_stays_and_what_a_killed_one_left_goes(tmp_path):
+    path, removed = index.index_of(tmp_path / "out"), []
+    left = path.with_name(f"{path.name}.partial-{os.getpid()}")
+    left.write_text("left by a process that had our number in another life of this container")
+
+    def entries():
+        removed.append(remove_partials(tmp_path))
+        yield reader.Entry("files/a", "f", size=1)
+
+    index.build(path, entries(), [], {"manifest_sha256": "of this one"})
+
+    assert removed == [[]] and [each.name for each in tmp_path.iterdir()] == [path.name]
+    assert path.stat().st_mode & 0o777 == 0o600
+    with index.opened(path, "of this one") as opened:
+        assert opened.entry("files/a").size == 1
+
+
+def test_an_index_that_fails_leaves_nothing(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        index.build(tmp_path / ".out.index", (1 / 0 for _ in "x"), [], {})
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_index_takes_files_that_have_more_bytes_together_than_a_number_holds(tmp_path):
+    """Holes are free."""
+    huge = [reader.Entry(f"files/{name}", "f", size=(1 << 63) - 1) for name in "ab"]
+
+    index.build(tmp_path / ".out.index", [reader.Entry("files", "d"), *huge], [], {"manifest_sha256": "x"})
+
+    with index.opened(tmp_path / ".out.index", "x") as opened:
+        assert opened.entry("files").bytes == (1 << 63) - 1
 
 
 def test_what_has_another_name_or_kind_is_left_alone(tmp_path):

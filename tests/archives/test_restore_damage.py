@@ -277,6 +277,54 @@ def test_manifests_that_are_none_are_refused(case, field):
     assert "anifest" in field.refuse(Maker(manifest=MANIFESTS[case]).bytes_of([]))
 
 
+COUNTS = {"files": 0, "bytes": 0, "changed": 0, "skipped": 0}
+HEADS = [
+    {"backup_id": None}, {"backup_id": 5}, {"backup_id": "a" * 41}, {"backup_id": "\ud800"}, {"host": None},
+    {"host": ["a"]}, {"host": "a\0b"}, {"host": "a" * 256}, {"created": None}, {"created": "yesterday"},
+    {"created": "2023-02-30T00:00:00Z"}, {"created": "2023-11-14T22:13:20"}, {"created": "0001-01-01T00:00:00Z"},
+    {"created": "2023-11-14T22:13:60Z"}, {"created": "9999-12-31T23:59:59Z"}, {"counts": None}, {"counts": [1]},
+    {"counts": {}}, *({"counts": COUNTS | {key: bad}} for key in COUNTS for bad in ("x", -1, 1.5, True, 1 << 63)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("head", HEADS, ids=str)
+def test_a_first_line_that_does_not_say_what_is_used_is_refused(head, field):
+    assert "anifest" in field.refuse(Maker(head=HEAD | head).bytes_of([A]))
+
+
+ERRORS = [
+    {}, {"path": "files/x"}, {"why": "a FIFO"}, {"path": 5, "why": "a FIFO"}, {"path": "files/x", "why": ["a FIFO"]},
+    {"path": "files/\ud800", "why": "a FIFO"}, {"path": "files/x", "why": "\udcff"},
+    {"path": "files/x", "why": "a" * 1001}, {"path": "files/x", "why": "a FIFO", "errno": "2"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=str)
+def test_errors_that_say_nothing_are_refused(error, field):
+    assert "anifest" in field.refuse(Maker(errors=[error]).bytes_of([A]))
+
+
+REDIS = [
+    {"name": None}, {"name": 5}, {"name": "other"}, {"name": "a/b", "path": "redis/a/b/dump.rdb"}, {"keys": None},
+    {"keys": 1}, {"keys": {"0": "1"}}, {"keys": {"zero": 1}}, {"keys": {"0": -1}}, {"keys": {"٠": 1}},
+    {"keys": {"0": (1 << 63) - 1, "1": 1}}, {"expires": None}, {"expires": [0]}, {"rdb_version": "11"},
+    {"server": None}, {"server": "\ud800"}, {"mode": 1}, {"consistent": None}, {"consistent": 1},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("extra", REDIS, ids=str)
+def test_redis_data_of_which_the_manifest_does_not_say_what_is_used_is_refused(extra, field):
+    assert "anifest" in field.refuse(Maker(redis=[Redis(extra=extra)]).bytes_of([A]))
+
+
+def test_more_redis_servers_than_can_be_are_refused(field):
+    servers = [Redis(f"r{number}") for number in range(reader.MAX_REDIS + 1)]
+
+    assert "more Redis servers" in field.refuse(Maker(redis=servers).bytes_of([A]))
+    with reader.open_archive(archive_file(field.to, Maker(redis=servers[1:]).bytes_of([A]))) as archive:
+        assert len(archive.manifest.redis) == reader.MAX_REDIS
+
+
 def test_entries_must_stand_where_the_manifest_says(field):
     late = Item("files/a", data=b"x", extra={"at": 1 << 40})
 

@@ -60,6 +60,49 @@ def test_what_was_there_is_kept_and_comes_back(path, to):
     assert {each.name for each in to.parent.iterdir()} == {"to", undone.kept, beside.name}
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give directories to others")
+def test_what_was_kept_may_be_of_anybody(path, to):
+    os.chown(to, 1234, 1234)
+    before = picture(to)
+
+    kept = extract(path, to, replace=True).kept
+
+    assert to.with_name(kept).stat().st_uid == 1234
+    assert reader.undo(str(to)).back == kept and picture(to) == before
+
+
+def test_a_target_with_the_name_of_a_stage(path, to):
+    """Only the end of the name tells a stage from what is kept."""
+    old = to.rename(to.with_name("models.restore-old"))
+    before = picture(old)
+
+    kept = extract(path, old, replace=True).kept
+
+    assert kept.startswith("models.restore-old.before-")
+    assert reader.undo(str(old)).back == kept and picture(old) == before
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "FIFO", "file of another"])
+def test_a_tree_that_has_the_name_of_a_journal_in_it_is_replaced_as_any_other(path, to, kind):
+    """Who owns what is there is not asked whether it may be replaced."""
+    false = to / ".restore.json"
+    {
+        "link": lambda: false.symlink_to("mine"),
+        "folder": false.mkdir,
+        "FIFO": lambda: os.mkfifo(false),
+        "file of another": lambda: false.write_text("{}"),
+    }[kind]()
+    if kind == "file of another":
+        if os.geteuid() != 0:
+            pytest.skip("only root can give files to others")
+        os.chown(false, 1234, 1234)
+
+    kept = extract(path, to, replace=True).kept
+
+    assert os.path.lexists(to.with_name(kept) / ".restore.json")
+    assert "files/models/a.bin" in picture(to)
+
+
 def test_each_kept_tree_can_be_asked_for(path, to):
     first = extract(path, to, replace=True).kept
     (to / "second").write_text("x")

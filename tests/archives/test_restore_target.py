@@ -1,5 +1,6 @@
 """Where an extraction goes: all of it or nothing, one at a time, and what is left when it is killed."""
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from backups.archives import cybersift_restore as reader
+from deploy.sandbox import unprivileged
 
 from .making import Item, Maker, sample
 from .restoring import PROGRAM, archive_file, extract, picture, run
@@ -219,6 +221,78 @@ def test_clean_removes_what_was_left_and_nothing_else(path, place):
     names = {found.name for found in place.iterdir()}
     assert names == {"to", "other", "to.restore-notes", "other.restore-0123456789abcdef"}
     assert (place / "other/mine").read_text() == "mine"
+
+
+@pytest.fixture
+def victim(tmp_path):
+    """A directory that nobody is to touch, with a mode that is looked at."""
+    folder = tmp_path / "victim"
+    folder.mkdir(mode=0o755)
+    (folder / "mine").write_text("mine")
+    before = picture(folder), folder.stat().st_mode
+    yield folder
+    assert (picture(folder), folder.stat().st_mode) == before
+
+
+@pytest.mark.parametrize("kind", ["link", "file", "FIFO"])
+def test_what_only_has_the_name_of_a_leftover_is_left_alone(path, place, victim, kind):
+    false = place / "to.restore-0000000000000000"
+    {"link": lambda: false.symlink_to(victim), "file": false.touch, "FIFO": lambda: os.mkfifo(false)}[kind]()
+
+    assert reader.recover(str(place / "to")).removed == []
+    extract(path, place / "to", clean=True)
+
+    assert {each.name for each in place.iterdir()} == {"to", false.name}
+
+
+def test_a_directory_that_becomes_a_link_while_it_is_removed_leads_nowhere(place, victim, monkeypatch):
+    """Between the look at what is in it and the way into it."""
+    left, scandir = place / "to.restore-0000000000000000", os.scandir
+    (left / "in").mkdir(parents=True)
+
+    @contextlib.contextmanager
+    def late(descriptor):
+        monkeypatch.setattr(os, "scandir", scandir)
+        with scandir(descriptor) as entries:
+            found = list(entries)
+        (left / "in").rmdir()
+        (left / "in").symlink_to(victim)
+        yield found
+
+    monkeypatch.setattr(os, "scandir", late)
+
+    with pytest.raises(reader.Unavailable):
+        reader.recover(str(place / "to"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give directories to others")
+def test_in_a_directory_like_tmp_those_of_others_are_no_leftovers(place):
+    place.chmod(0o1777)
+    for number, owner in ((1, 0), (2, 1234)):
+        left = place / f"to.restore-000000000000000{number}"
+        left.mkdir()
+        os.chown(left, owner, owner)
+
+    assert reader.recover(str(place / "to")).removed == ["to.restore-0000000000000001"]
+    assert [each.name for each in place.iterdir()] == ["to.restore-0000000000000002"]
+
+
+def test_a_leftover_that_may_not_be_entered_is_removed_by_its_owner_too(place):
+    """Root may enter everything."""
+    left = place / "to.restore-0000000000000000"
+    (left / "locked/in").mkdir(parents=True)
+    (left / "locked").chmod(0)
+    left.chmod(0)
+
+    done = subprocess.run(
+        [*unprivileged.prefix(place), sys.executable, PROGRAM, "recover", "--to", place / "to"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert list(place.iterdir()) == []
 
 
 def test_a_terminated_extraction_removes_its_stage(many, place):

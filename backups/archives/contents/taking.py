@@ -66,7 +66,7 @@ def _write(turn: Turn, archive: Archive, part: Path) -> int:
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file, reading.opened(archive) as found:
         _refuse_no_room(reading.file_in(found, row.path).size)
-        reading.take_out(found, row.path, ToFile(file.fileno()), reading.Telling(turn, found))
+        reading.take_out(found, row.path, file.fileno(), reading.Telling(turn, found))
         return os.fstat(file.fileno()).st_size
 
 
@@ -83,22 +83,6 @@ def _no_room(error: NoSpace) -> str:
         f"There is no room for it in {error.directory}: {size(error.keep_free)} are needed with what stays free for "
         f"others, and {size(error.usable)} can be used. Take it out with the command line, to another disk."
     )
-
-
-class ToFile(reader.Sink):
-    """Puts content into a file; what is not put stays zeros."""
-
-    def __init__(self, descriptor: int):
-        self.descriptor, self.at = descriptor, 0
-
-    def write(self, piece: memoryview) -> None:
-        self.put(self.at, piece)
-        self.at += len(piece)
-
-    def put(self, place: int, piece: memoryview) -> None:
-        while piece:
-            done = os.pwrite(self.descriptor, piece, place)
-            piece, place = piece[done:], place + done
 
 
 def _not_taken(turn: Turn, why: str, detail: str = ""):

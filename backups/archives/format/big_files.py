@@ -7,7 +7,7 @@ replaced; if it is longer, what came after its size is left for the next backup.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from backups.gateways.filetree import Owners, join, open_directory, open_file, r
 from .blocks import LONGEST
 from .bodies import Body, gathered, put_body
 from .headers import FILE, MOST_OCTAL, header, xattr_records
+from .limits import Lost, within
 from .manifest import Manifest, entry_line, joined
 from .packing import file_flags
 from .pipeline import Pipeline, Place, Progress
@@ -23,11 +24,14 @@ from .sparse import Segment, data_segments, has_holes, placeholder, sparse_map, 
 
 
 class Seen(NamedTuple):
-    """A file at the beginning of a pass over it. ``segments`` is None where it has no holes."""
+    """A file at the beginning of a pass over it. ``segments`` is None where it has no holes. ``lost`` is what of its
+    time and attributes is over a limit: ``mtime_ns`` and ``xattrs`` are what is kept."""
 
     path: bytes
     stat: os.stat_result
-    xattrs: dict[bytes, bytes]
+    mtime_ns: int
+    xattrs: Mapping[bytes, bytes]
+    lost: Lost
     segments: list[Segment] | None
 
     @property
@@ -72,29 +76,27 @@ class BigFiles:
         self._pipeline, self._manifest = pipeline, manifest
         self._owners, self._progress = owners, progress
 
-    def add(self, root: int, directory: bytes, prefix: bytes, name: bytes) -> bool:
-        """Whether the file is in the archive; if not, the manifest says why."""
-        path = join(prefix, name)
+    def add(self, root: int, directory: bytes, prefix: bytes, name: bytes) -> os.stat_result | None:
+        """What was seen of the file that is in the archive now; None if it is not, and the manifest says why."""
+        path, facts = join(prefix, name), None
         try:
             descriptor = _open(root, directory, name)
             try:
-                self._store(descriptor, path)
+                facts = self._store(descriptor, path)
             finally:
                 os.close(descriptor)
         except Unreadable as error:
             self._manifest.add_error(path, error.why, error.errno)
-            stored = False
-        else:
-            stored = True
         self._pipeline.settle()
-        return stored
+        return facts
 
-    def _store(self, descriptor: int, path: bytes) -> None:
+    def _store(self, descriptor: int, path: bytes) -> os.stat_result:
         stored = self._pass(descriptor, path)
         if not stored.whole:
             self._pipeline.rewind(stored.place)
             stored = self._pass(descriptor, path)
         self._close(stored)
+        return stored.seen.stat
 
     def _pass(self, descriptor: int, path: bytes) -> Stored:
         """Put the whole file into the archive."""
@@ -119,7 +121,9 @@ class BigFiles:
         end = f', "sha256": "{body.sha256}"' + file_flags(seen.xattrs, changed=not whole)
         end += ', "sparse": true' if seen.segments else ""
         facts, owner = seen.stat, self._owners.of(seen.stat)
-        line = entry_line(seen.path, "f", facts.st_mode, owner, facts.st_mtime_ns, f', "size": {size}', end)
+        line = entry_line(seen.path, "f", facts.st_mode, owner, seen.mtime_ns, f', "size": {size}', end)
+        for why, errno in seen.lost:
+            self._manifest.add_error(seen.path, why, errno)
         self._pipeline.call(lambda: self._enter(line, place, size, not whole))
 
     def _enter(self, line: str, place: Place, size: int, changed: bool) -> None:
@@ -139,7 +143,7 @@ class BigFiles:
             FILE,
             seen.stat.st_mode,
             self._owners.of(seen.stat),
-            seen.stat.st_mtime_ns,
+            seen.mtime_ns,
             size=size,
             records=records,
             size_record=seen.stored > MOST_OCTAL,
@@ -165,7 +169,7 @@ def look(descriptor: int, path: bytes) -> Seen:
     if facts.st_blocks * 512 < facts.st_size:
         found = data_segments(descriptor, facts.st_size)
         segments = found if has_holes(found, facts.st_size) else None
-    return Seen(path, facts, read_xattrs(descriptor), segments)
+    return Seen(path, facts, *within(facts.st_mtime_ns, read_xattrs(descriptor)), segments)
 
 
 def pieces(descriptor: int, seen: Seen) -> Iterator[bytes]:

@@ -17,6 +17,8 @@ from .partials import open_partial
 
 VERSION = 1
 AT_ONCE = 10_000
+MOST = (1 << 63) - 1
+"""The biggest number that SQLite holds: files with holes may have more bytes together."""
 TABLES = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE entries (
@@ -62,18 +64,21 @@ def build(path: Path, entries: Iterable, errors: Iterable[dict], facts: dict) ->
     """Write an index to ``path``. ``entries`` are the reader's, in their order; ``facts`` is JSON, with
     ``manifest_sha256``. OSError where it cannot be written; then there is none."""
     part = path.with_name(f"{path.name}.partial-{os.getpid()}")
-    descriptor = open_partial(part)  # locked: whoever removes what dead writers left keeps away from it
-    address = f"{part.absolute().as_uri()}?nolock=1"
+    locked = open_partial(part)
     try:
-        with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as database:
+        # The lock tells others that it grows. SQLite's own are for nobody; over NFS the two would collide.
+        unlocked = f"{part.absolute().as_uri()}?nolock=1"
+        with closing(sqlite3.connect(unlocked, uri=True, isolation_level=None)) as database:
             _fill(database, entries, errors, facts | {"version": VERSION})
-        os.fsync(descriptor)
+        os.fsync(locked)
         part.replace(path)
-    except sqlite3.Error as error:
-        raise OSError(f"The index cannot be written: {error}") from error
-    finally:
+    except BaseException as error:
         part.unlink(missing_ok=True)
-        os.close(descriptor)
+        if isinstance(error, sqlite3.Error):
+            raise OSError(f"The index cannot be written: {error}") from error
+        raise
+    finally:
+        os.close(locked)
 
 
 def _fill(database: sqlite3.Connection, entries: Iterable, errors: Iterable[dict], facts: dict) -> None:
@@ -88,7 +93,7 @@ def _fill(database: sqlite3.Connection, entries: Iterable, errors: Iterable[dict
         if len(rows) == AT_ONCE:
             _insert(database, rows)
     _insert(database, rows)
-    totals = ((files, count, *_split(path)) for path, (files, count) in below.items())
+    totals = ((files, min(count, MOST), *_split(path)) for path, (files, count) in below.items())
     for statement in INDEXES:
         database.execute(statement)
     database.executemany(

@@ -7,7 +7,7 @@ back in its place, so that the archive keeps the order of the walk.
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from stat import S_ISREG
@@ -17,6 +17,7 @@ from backups.gateways.filetree import OPEN_FILE, Owners, join, open_directory, o
 
 from .blocks import LONGEST, WHOLE, Codec, Parts
 from .headers import FileHeaders, padding
+from .limits import MOST_TIME, within
 from .manifest import file_line, joined, line_start, owner_text, xattrs_member
 
 SMALL = 1 << 20
@@ -70,12 +71,12 @@ class Root(NamedTuple):
 
 class Aside(NamedTuple):
     """A file that is not for a block with others, and of which nothing was read: a big one, or one with several
-    names, whose device and inode are ``key``. ``prefix`` is the path of its directory in the archive."""
+    names, whose ``identity`` is ``key``. ``prefix`` is the path of its directory in the archive."""
 
     directory: bytes
     prefix: bytes
     name: bytes
-    key: tuple[int, int] | None
+    key: tuple[int, ...] | None
     st_mode: int
     st_uid: int
     st_gid: int
@@ -84,6 +85,12 @@ class Aside(NamedTuple):
     @property
     def path(self) -> bytes:
         return join(self.prefix, self.name)
+
+
+def identity(facts: os.stat_result) -> tuple[int, ...]:
+    """Equal for two names of one file, as long as nobody writes to it or changes its names. Device and inode would
+    not do: another file gets them when it is gone."""
+    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
 
 
 class Step(NamedTuple):
@@ -104,11 +111,12 @@ class Step(NamedTuple):
 
 class Packed(NamedTuple):
     """A batch in steps; the plain data of all is at most LONGEST. ``rest`` are the sections that found no room.
-    ``errors`` are (path, why, errno)."""
+    ``errors`` are (path, why, errno); ``firsts`` what was taken even if it has other names: its identity and path."""
 
     steps: list[Step]
     errors: list[tuple[bytes, str, int | None]]
     rest: list[tuple]
+    firsts: Sequence[tuple[tuple[int, ...], bytes]] = ()
 
 
 Small = tuple[bytes, os.stat_result, Mapping[bytes, bytes], bool]
@@ -134,12 +142,13 @@ class Packer:
         self._quiet = time.time_ns() - RECENT
         self._steps: list[Step] = []
         self._errors: list[tuple[bytes, str, int | None]] = []
+        self._firsts: list[tuple[tuple[int, ...], bytes]] = []
         self._alike: dict[tuple[int, int, int], tuple[FileHeaders, str]] = {}
         self._begin()
 
     def packed(self, rest: list[tuple]) -> Packed:
         self._end()
-        return Packed(self._steps, self._errors, rest)
+        return Packed(self._steps, self._errors, rest, self._firsts)
 
     def _begin(self) -> None:
         self._parts: list[bytes] = []
@@ -199,6 +208,8 @@ class Packer:
                 if not self._has_room_for(len(small[0]) + OVERHEAD):
                     return names[number:]
                 self._frame(start, prefix, name, *small)
+                if linked:
+                    self._firsts.append((identity(small[1]), join(prefix, name)))
         finally:
             os.close(folder)
         return []
@@ -226,15 +237,15 @@ class Packer:
         return S_ISREG(facts.st_mode) and (facts.st_dev, facts.st_ino) != itself
 
     def _put_aside(self, directory: bytes, prefix: bytes, linked: bool, name: bytes, facts: os.stat_result) -> None:
-        key, device = (facts.st_dev, facts.st_ino), self._root.device
+        device = self._root.device
         if not S_ISREG(facts.st_mode) or device not in (None, facts.st_dev):
             self._errors.append((join(prefix, name), other_kind(facts, device), None))
-        elif key == self._root.itself:
+        elif (facts.st_dev, facts.st_ino) == self._root.itself:
             self._errors.append((join(prefix, name), "this archive itself", None))
         else:
-            several = facts.st_nlink > 1 and not linked
+            key = identity(facts) if facts.st_nlink > 1 and not linked else None
             who = (facts.st_mode, facts.st_uid, facts.st_gid, facts.st_mtime_ns)
-            self._asides.append((directory, prefix, name, key if several else None, *who))
+            self._asides.append((directory, prefix, name, key, *who))
 
     def _frame(
         self,
@@ -247,6 +258,9 @@ class Packer:
         changed: bool,
     ) -> None:
         size, mtime_ns, kind = len(data), facts.st_mtime_ns, (facts.st_mode, facts.st_uid, facts.st_gid)
+        if xattrs or abs(mtime_ns) > MOST_TIME:
+            mtime_ns, xattrs, lost = within(mtime_ns, xattrs)
+            self._errors += [(join(prefix, name), why, errno) for why, errno in lost]
         headers, who = self._alike.get(kind) or self._of_this_kind(kind, facts)
         end = f', "sha256": "{sha256(data).hexdigest()}"'
         if xattrs or changed:
@@ -263,7 +277,7 @@ class Packer:
         return made
 
 
-def file_flags(xattrs: dict[bytes, bytes], changed: bool) -> str:
+def file_flags(xattrs: Mapping[bytes, bytes], changed: bool) -> str:
     """The members of a regular file's line that few have."""
     return xattrs_member(xattrs) + (', "changed": true' if changed else "")
 

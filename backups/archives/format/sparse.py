@@ -8,15 +8,17 @@ Source: "Storing Sparse Files" in the manual of GNU tar.
 import os
 
 from .headers import padding
+from .limits import MOST_PIECES
 
 Segment = tuple[int, int]
 """Offset and length of data in a file, in bytes."""
 
 
 def data_segments(descriptor: int, size: int) -> list[Segment]:
-    """Where the file has data, in order. A file that ends in a hole has an empty last one at its end."""
+    """Where the file has data, in order. A file that ends in a hole has an empty last one at its end; one with more
+    pieces than a map may have counts as one without holes."""
     segments, at = [], 0
-    while at < size:
+    while at < size and len(segments) <= MOST_PIECES:
         try:
             start = os.lseek(descriptor, at, os.SEEK_DATA)
         except OSError:  # ENXIO: no data behind this
@@ -25,7 +27,7 @@ def data_segments(descriptor: int, size: int) -> list[Segment]:
         segments.append((start, at - start))
     if not segments or sum(segments[-1]) < size:
         segments.append((size, 0))
-    return segments
+    return segments if len(segments) <= MOST_PIECES else [(0, size)]
 
 
 def has_holes(segments: list[Segment], size: int) -> bool:

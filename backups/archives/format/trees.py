@@ -4,38 +4,19 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 
-from backups.gateways.filetree import Directory, Owners, Selection, Skipped, join, walk
+from backups.gateways.filetree import NONE, Directory, Owners, Selection, Skipped, join, walk
 
 from .batches import Batches
 from .big_files import BigFiles
 from .blocks import LONGEST
 from .headers import DIRECTORY, HARD_LINK, SYMLINK, header, xattr_records
+from .limits import within
 from .manifest import Manifest, entry_line, target_member, xattrs_member
-from .packing import MOST_FILES, OVERHEAD, Aside, Batch, Packed, Root, Step
+from .packing import MOST_FILES, OVERHEAD, Aside, Batch, Packed, Root, Step, identity
 from .pipeline import Pipeline, Progress
 
 FEW_FILES, FIRST_FILES = 8, 200
 """A batch has at least and at first so many files: their sizes are known only when they are read."""
-
-
-class HardLinks:
-    """The first names of files with several: those that are in the archive."""
-
-    def __init__(self) -> None:
-        self._first: dict[tuple[int, int], bytes] = {}
-        self._missing: set[bytes] = set()
-
-    def first(self, key: tuple[int, int]) -> bytes | None:
-        path = self._first.get(key)
-        return None if path in self._missing else path
-
-    def remember(self, key: tuple[int, int], path: bytes) -> None:
-        self._first[key] = path
-
-    def forget(self, path: bytes) -> None:
-        """The file of this name did not come into the archive."""
-        if self._first:
-            self._missing.add(path)
 
 
 class Tree:
@@ -51,7 +32,10 @@ class Tree:
     ):
         self._prefix, self._root = b"files/" + source, root.descriptor
         self._pipeline, self._manifest, self._progress, self._batches = pipeline, manifest, progress, batches
-        self._owners, self._links, self._batch = Owners(), HardLinks(), Batch()
+        self._owners, self._batch = Owners(), Batch()
+        self._first: dict[tuple[int, ...], bytes] = {}
+        """Names of files with several that are in the archive, by what was seen of them (``identity``) as they were
+        read: another file may get an inode meanwhile, and a name another file."""
         self._aside = pipeline.inner()
         self._big = BigFiles(self._aside, manifest, self._owners, progress)
         self._most = FIRST_FILES
@@ -69,10 +53,10 @@ class Tree:
     def _directory(self, found: Directory) -> None:
         path = self._path(found.path)
         if found.first:
-            self._put(*made(path, DIRECTORY, self._owners, found.stat, xattrs=found.xattrs))
+            self._put(*self._made(path, DIRECTORY, found.stat, xattrs=found.xattrs))
             self._manifest.counts.dirs += 1
         for link in found.links:
-            self._put(*made(join(path, link.name), SYMLINK, self._owners, link.stat, target=link.target))
+            self._put(*self._made(join(path, link.name), SYMLINK, link.stat, target=link.target))
             self._manifest.counts.links += 1
         start = 0
         while start < len(found.files):
@@ -108,7 +92,7 @@ class Tree:
     def _take(self, packed: Packed) -> None:
         for path, why, errno in packed.errors:
             self._manifest.add_error(path, why, errno)
-            self._links.forget(path)
+        self._first.update(packed.firsts)
         for step in packed.steps:
             self._step(step)
             self._see_to([Aside(*fields) for fields in step.asides])
@@ -136,22 +120,21 @@ class Tree:
         for aside in asides:
             if aside.key is None:
                 self._pack_held()
-                if not self._big.add(self._root, aside.directory, aside.prefix, aside.name):
-                    self._links.forget(aside.path)
+                if facts := self._big.add(self._root, aside.directory, aside.prefix, aside.name):
+                    self._first |= {identity(facts): aside.path} if facts.st_nlink > 1 else {}
             else:
                 self._hold(aside, aside.key)
         self._pack_held()
         self._aside.drain()
 
-    def _hold(self, file: Aside, key: tuple[int, int]) -> None:
+    def _hold(self, file: Aside, key: tuple[int, ...]) -> None:
         """One of the names of a file: a second one may point only at a first one that is in the archive."""
         if key in self._fresh:
             self._pack_held()
-        if first := self._links.first(key):
-            self._held.add_made(*made(file.path, HARD_LINK, self._owners, file, target=first))
+        if first := self._first.get(key):
+            self._held.add_made(*self._made(file.path, HARD_LINK, file, target=first))
             self._manifest.counts.links += 1
         else:
-            self._links.remember(key, file.path)
             self._fresh.add(key)
             self._held.add_files(file.directory, file.prefix, [file.name], linked=True)
 
@@ -161,27 +144,28 @@ class Tree:
             self._aside.drain()
             self._enter(self._batches.here(held.sections))
 
-
-def made(
-    path: bytes,
-    kind: bytes,
-    owners: Owners,
-    facts: os.stat_result | Aside,
-    *,
-    target: bytes = b"",
-    xattrs: Mapping[bytes, bytes] | None = None,
-) -> tuple[bytes, str]:
-    """An entry that is nothing but its header, and its line."""
-    letter = {DIRECTORY: "d", SYMLINK: "l", HARD_LINK: "h"}[kind]
-    mode, owner, mtime_ns = facts.st_mode, owners.of(facts), facts.st_mtime_ns
-    name, records = path + b"/" * (kind == DIRECTORY), xattr_records(xattrs) if xattrs else None
-    head = header(name, kind, mode, owner, mtime_ns, target=target, records=records)
-    middle = target_member(target) if target else ""
-    return head, entry_line(path, letter, mode, owner, mtime_ns, middle, xattrs_member(xattrs or {}))
+    def _made(
+        self,
+        path: bytes,
+        kind: bytes,
+        facts: os.stat_result | Aside,
+        *,
+        target: bytes = b"",
+        xattrs: Mapping[bytes, bytes] = NONE,
+    ) -> tuple[bytes, str]:
+        """An entry that is nothing but its header, and its line."""
+        mtime_ns, xattrs, lost = within(facts.st_mtime_ns, xattrs)
+        for why, errno in lost:
+            self._manifest.add_error(path, why, errno)
+        letter = {DIRECTORY: "d", SYMLINK: "l", HARD_LINK: "h"}[kind]
+        mode, owner, name = facts.st_mode, self._owners.of(facts), path + b"/" * (kind == DIRECTORY)
+        head = header(name, kind, mode, owner, mtime_ns, target=target, records=xattr_records(xattrs))
+        middle = target_member(target) if target else ""
+        return head, entry_line(path, letter, mode, owner, mtime_ns, middle, xattrs_member(xattrs))
 
 
 def is_source(name: str) -> bool:
     """Whether this may be the name of a source: one part of a path, that leads nowhere else."""
     with suppress(UnicodeEncodeError):
-        return name not in ("", ".", "..") and "/" not in name and "\0" not in name and bool(name.encode())
+        return name not in (".", "..") and "/" not in name and "\0" not in name and 0 < len(name.encode()) <= 255
     return False

@@ -33,6 +33,7 @@ from .blocks import WHOLE, codec
 from .bodies import Body, gathered, put_body
 from .errors import ArchiveError
 from .headers import END, FILE, MOST_OCTAL, ROOT, header, padding
+from .limits import MOST_PATH, MOST_REDIS
 from .manifest import Counts, Manifest
 from .output import Output
 from .packing import Root
@@ -152,7 +153,8 @@ class ArchiveWriter:
         unreadable, also where it is not there.
         """
         self._claim(f"files/{source}", source)
-        selection = Selection(include, exclude, one_file_system=one_file_system, apart=apart)
+        longest = MOST_PATH - len(f"files/{source}/".encode())
+        selection = Selection(include, exclude, one_file_system=one_file_system, apart=apart, longest=longest)
         try:
             descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
@@ -176,6 +178,8 @@ class ArchiveWriter:
         the chunks then have another.
         """
         self._claim(f"redis/{name}", name)
+        if sum(each.startswith("redis/") for each in self._sources) > MOST_REDIS:
+            raise ArchiveError(f"An archive holds the data of {MOST_REDIS} Redis servers at most.")
         path = f"redis/{name}/dump.rdb"
         place, body = self._put_stream(path, gathered(chunks), size, self._progress)
         facts = describe()
