@@ -194,8 +194,12 @@ def _compared(path: Path, found: "reader.Archive", *, full: bool, only: list[str
 def _sources_of(path: Path, found: "reader.Archive") -> list[Source]:
     if (archive := _known(path)) and archive.made_by:
         return making.sources_of(archive)
-    facts = [each for each in reading.header_of(found).get("sources", ()) if each.get("kind") == "files"]
-    return making.apart_from([Source.of(each) for each in facts], path.resolve().parent)
+    try:
+        facts = [each for each in reading.header_of(found).get("sources", ()) if each.get("kind") == "files"]
+        sources = [Source.of(each) for each in facts]
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise Ended("What the archive says of its folders cannot be believed: it is not compared.") from error
+    return making.apart_from(sources, path.resolve().parent)
 
 
 def restore(

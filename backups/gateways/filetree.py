@@ -10,6 +10,7 @@ import grp
 import os
 import pwd
 import stat
+import sys
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ AT_ONCE = 20_000
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK, opening what has become a FIFO since would wait for somebody to write.
 OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+ENCODING, ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 
 APART = "left out: the console keeps archives or keys there"
 
@@ -238,7 +241,7 @@ def _sorted_out(
     files: list[bytes] = []
     others: list[bytes] = []
     for entry in found:
-        name = os.fsencode(entry.name)
+        name = entry.name.encode(ENCODING, ERRORS)
         if entry.is_file(follow_symlinks=False):
             files.append(name)
         elif not entry.is_dir(follow_symlinks=False):
@@ -247,9 +250,8 @@ def _sorted_out(
             below.append(name)
     if not selection.is_everything:
         files, others = ([name for name in names if selection.takes(join(path, name))] for names in (files, others))
-    files.sort()
-    others.sort()
-    return files, others
+    # In a directory that changes meanwhile a name may come twice.
+    return sorted(set(files)), sorted(set(others))
 
 
 def _too_long(path: bytes, names: list[bytes], longest: int) -> Iterator[Skipped]:

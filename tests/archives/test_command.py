@@ -19,6 +19,7 @@ from backups.audit.models import AuditEntry
 from backups.runs import advance, long
 from backups.runs.models import Effect, Run, RunState
 from backups.worker.kinds import KINDS
+from tests.archives.making import Item, Maker
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db(transaction=True)]
 
@@ -187,3 +188,12 @@ def test_ctrl_c_leaves_nothing_of_a_restore(command, profile, location, tree, tm
         (True, RunState.SUCCEEDED) if process.returncode == 0 else (False, "cancelled")
     )
     assert [each.name for each in tmp_path.iterdir() if each.name.startswith(".")] == []
+
+
+def test_an_archive_that_tells_odd_things_of_its_folders_is_not_compared(command, db, tmp_path):
+    path = tmp_path / "odd.tar.gz"
+    path.write_bytes(Maker(header={"sources": ["models", {"kind": "files"}]}).bytes_of([Item("files/a", data=b"x")]))
+
+    code, _, err = command("-o", "compare", "-p", path)
+
+    assert (code, "cannot be believed" in err) == (1, True), err
