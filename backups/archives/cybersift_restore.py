@@ -21,6 +21,7 @@ import errno
 import fcntl
 import fnmatch
 import functools
+import gc
 import gzip
 import hashlib
 import importlib
@@ -3813,8 +3814,14 @@ def run_list(arguments: argparse.Namespace) -> int:
         note(archive)
         for at in range(0, len(entries), 10_000):
             many = entries[at : at + 10_000]
-            print("\n".join([long_line(each) if arguments.long else printable(each.shown) for each in many]))
+            print("\n".join(map(long_line, many) if arguments.long else shown_names(many)))
     return 0
+
+
+def shown_names(entries: list[Entry]) -> list[str]:
+    """As ``printable`` gives them; nearly always all of them are so already."""
+    names = [each.shown for each in entries]
+    return names if "".join(names).isprintable() else [printable(name) for name in names]
 
 
 def entries_of(archive: Archive | Foreign) -> Iterator[Entry]:
@@ -4065,5 +4072,6 @@ def end_in_order() -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()  # no cycles are made here, and looking for them takes a tenth of the time of a long list
     end_in_order()
     sys.exit(main())
