@@ -13,6 +13,7 @@ VERSIONS = {kind: of.since.to_bytes(2, "little") for kind, of in KINDS.items()}
 WORDS = b"\r\n$7\r\nRESTORE\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n"
 HEADS = {False: b"*5" + WORDS, True: b"*6" + WORDS}
 TAILS = {False: b"\r\n$6\r\nABSTTL\r\n", True: b"\r\n$7\r\nREPLACE\r\n$6\r\nABSTTL\r\n"}
+WHOLE = {replace: HEADS[replace] + b"%b%b" + TAILS[replace] for replace in HEADS}
 """With REPLACE or without."""
 FRAME = 11
 """Bytes of a payload beside the value: type, version, checksum."""
@@ -22,9 +23,11 @@ def restore_command(key: Key, *, replace: bool) -> tuple[bytes | memoryview, ...
     """In one part, or in three so that a big value need not be copied. ABSTTL: the expiry is a time, 0 for none."""
     _, name, kind, expires, value = key
     time = b"%d" % expires if expires else b"0"
-    head = HEADS[replace] % (len(name), name, len(time), time, len(value) + FRAME)
+    size = len(value) + FRAME
     if type(value) is bytes:
         payload = TYPES[kind] + value + VERSIONS[kind]
-        return (head + payload + crc64(payload).to_bytes(8, "little") + TAILS[replace],)
+        crc = crc64(payload).to_bytes(8, "little")
+        return (WHOLE[replace] % (len(name), name, len(time), time, size, payload, crc),)
+    head = HEADS[replace] % (len(name), name, len(time), time, size)
     crc = crc64(VERSIONS[kind], crc64(value, crc64(TYPES[kind])))
     return head + TYPES[kind], value, VERSIONS[kind] + crc.to_bytes(8, "little") + TAILS[replace]

@@ -12,10 +12,10 @@ COMMANDS = 5000
 
 
 class Pipeline:
-    """``answered(label, answer)`` is called for each command, in order, at the latest in ``finish``; what it raises
-    ends the pipeline, and the connection is of no more use then."""
+    """``answered(labels, answers)`` is called for each portion of commands, in order, at the latest in ``finish``;
+    what it raises ends the pipeline, and the connection is of no more use then."""
 
-    def __init__(self, connection: Connection, answered: Callable[[object, object], None]):
+    def __init__(self, connection: Connection, answered: Callable[[list, list], None]):
         self._connection = connection
         self._answered = answered
         self._parts: list[bytes | memoryview] = []
@@ -53,6 +53,6 @@ class Pipeline:
             self._parts, self._size = [], 0
 
     def _take(self, count: int) -> None:
-        label, answered = self._labels.popleft, self._answered
-        for answer in self._connection.answers(count):
-            answered(label(), answer)
+        if count:
+            answers, label = self._connection.answers(count), self._labels.popleft
+            self._answered([label() for _ in range(count)], answers)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from .access import RedisAccess
 from .connection import Connection, connect
-from .emit import restore_command
+from .emit import FRAME, restore_command
 from .errors import Answered, NotRedis, RedisError
 from .functions import load_functions
 from .outcome import Outcome
@@ -61,13 +61,15 @@ class Restore:
 
     def _send(self, keys: Slices, pipeline: Pipeline, at: Target) -> None:
         selected, now, everything = None, time.time() * 1000, self.into is None
+        unknown, most = at.unknown, at.limit - FRAME
         for key in keys:
+            number, name, kind, expires, value = key
             # The commonest without a call: there are five microseconds for a key.
-            database = key.database if everything and key.expires is None else self._database(key, now)
+            database = number if everything and expires is None else self._database(key, now)
             if database is None:
                 continue
-            if reason := at.refuses(key):
-                self.outcome.refuse(reason, key.database, key.name)
+            if kind in unknown or len(value) > most:
+                self.outcome.refuse(at.refuses(key), number, name)
                 continue
             if database != selected:
                 pipeline.add(None, pack("SELECT", database))
@@ -94,8 +96,16 @@ class Restore:
         else:
             pipeline.add(label, *restore_command(key, replace=self.replaces))
 
-    def _written(self, label: tuple | None, answer) -> None:
-        """RESTORE's answer, or where there is no label SELECT's."""
+    def _written(self, labels: list[tuple | None], answers: list) -> None:
+        """RESTORE's answers, or where there is no label SELECT's: nearly always all is well, and counted together."""
+        if answers.count(b"OK") < len(answers):
+            for label, answer in zip(labels, answers, strict=True):
+                self._written_one(label, answer)
+            return
+        self.outcome.written.update(label[0] for label in labels if label)
+        self.outcome.expiring.update(label[0] for label in labels if label and label[2])
+
+    def _written_one(self, label: tuple | None, answer) -> None:
         if answer == b"OK":
             self._count(label)
         elif label is None:
@@ -105,7 +115,11 @@ class Restore:
         else:
             self.outcome.refuse(_reason(answer), *label[:2])
 
-    def _asked(self, label: tuple | None, answer) -> None:
+    def _asked(self, labels: list[tuple | None], answers: list) -> None:
+        for label, answer in zip(labels, answers, strict=True):
+            self._asked_one(label, answer)
+
+    def _asked_one(self, label: tuple | None, answer) -> None:
         """EXISTS's answer, or where there is no label SELECT's."""
         if isinstance(answer, ErrorLine):
             raise _not_expected(answer, "EXISTS" if label else "SELECT")

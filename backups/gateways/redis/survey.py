@@ -31,15 +31,9 @@ class Survey:
     module_records: int = 0
     biggest: int = 0
 
-    def count(self, database: int, kind: int, expires: int | None, size: int) -> None:
-        content = self.databases.get(database)
-        if content is None:
-            content = self.databases[database] = Content()
-        content.types[kind] += 1
-        if expires is not None:
-            content.expires += 1
-        if size > self.biggest:
-            self.biggest = size
+    def of(self, database: int) -> Content:
+        """What is counted of a database that has keys."""
+        return self.databases.setdefault(database, Content())
 
     @property
     def keys(self) -> int:
