@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 
@@ -22,6 +21,13 @@ from backups.runs.models import CHECK, Run, RunState
 from tests.turns import work
 
 pytestmark = pytest.mark.db
+
+
+@pytest.fixture(autouse=True)
+def downloads(settings, tmp_path):
+    """Where nobody else has anything waiting."""
+    settings.DOWNLOADS_DIR = tmp_path / "downloads"
+    return settings.DOWNLOADS_DIR
 
 
 @pytest.fixture
@@ -161,14 +167,14 @@ def test_a_damaged_file_is_not_handed_out(as_person, archive):
     assert not waiting_file(run).exists()
 
 
-def test_a_file_for_which_there_is_no_room_is_not_written(as_person, archive, monkeypatch):
+def test_a_file_for_which_there_is_no_room_is_not_written(as_person, archive, monkeypatch, downloads):
     monkeypatch.setattr(space, "KEPT_FREE", 1.0)
 
     run = take(as_person("operator"), archive, "files/models/zz-link.bin")
 
     assert run.state == RunState.FAILED
-    assert f"There is no room for it in {settings.DOWNLOADS_DIR}" in run.error
-    assert not list(settings.DOWNLOADS_DIR.iterdir())
+    assert f"There is no room for it in {downloads}" in run.error
+    assert not list(downloads.iterdir())
 
 
 def test_only_some_files_wait_for_a_person(as_person, archive, cast):
