@@ -31,7 +31,7 @@ from . import cybersift_restore as reader
 from . import making, reading, restoring, services
 from .comparing import folders
 from .comparing.compared import WORDS, Compared
-from .comparing.steps import with_server
+from .comparing.redis import with_server
 from .format import fast
 from .models import THERE, Archive, ArchiveProfile, RedisServer
 from .sources import Source
@@ -184,8 +184,9 @@ def compare(console: Console, kinds, *, path: Path, only: list[str], identity: P
 
 
 def _compared(path: Path, found: "reader.Archive", *, full: bool, only: list[str]) -> Iterator[Compared]:
+    matches = reader.matcher(only)
     for source in _sources_of(path, found):
-        yield folders.compare(found, source, full=full, only=reader.matcher(only))
+        yield folders.compare(found, source, full=full, only=matches)
     for record in found.manifest.redis if not only else ():
         server = RedisServer.objects.filter(name=record["name"], host=settings.WORKER_HOST).first()
         yield with_server(found, record, server)

@@ -838,7 +838,7 @@ class Manifest:
     """
 
     def __init__(self, lines: Lines) -> None:
-        self.head = self._read_head(next(lines, b""))
+        self.head = self.read_head(next(lines, b""))
         self.entries: list[Any] = []
         self.redis: list[dict] = []
         self.errors: list[dict] = []
@@ -852,7 +852,7 @@ class Manifest:
             raise Damaged("the manifest goes on behind its end")
 
     @staticmethod
-    def _read_head(line: bytes) -> dict:
+    def read_head(line: bytes) -> dict:
         if not line.endswith(b","):
             raise Damaged("the manifest does not begin as one")
         head = parse_line(line[:-1] + b"}")

@@ -79,9 +79,9 @@ def own_files_left_out(source: Source, archive: Archive) -> Source:
         below = Path(archive.outside).resolve().relative_to(Path(source.path).resolve())
     except ValueError:
         return source
-    others = Archive.objects.filter(location=None, outside=archive.outside, host=archive.host)
+    archives = Archive.objects.filter(location=None, outside=archive.outside, host=archive.host)
     at = "" if str(below) == "." else f"{literal(str(below))}/"
-    names = [literal(name) for name in {archive.name, *others.values_list("name", flat=True)}]
+    names = [literal(name) for name in set(archives.values_list("name", flat=True))]
     own = [own for name in names for own in (name, f"{name}.sha256", f".{name}.index", f".{name}.partial-*")]
     return source.leaving_out([f"/{at}{name}" for name in own])
 

@@ -3,12 +3,16 @@
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
+from backups import clock
 from backups.gateways.errors import GatewayError
 from backups.gateways.redis import compare as keys
 from backups.gateways.redis.compare import KeyComparison
+from backups.gateways.redis.errors import RedisError
 
 from .. import cybersift_restore as reader
 from ..format.errors import Cancelled
+from ..models import RedisServer
+from ..redis.access import Copy, access_of
 from .compared import ATTRIBUTES, CHANGED, EXPIRED, MOST_NAMES, ONLY_ARCHIVE, ONLY_THERE, SAME, Compared
 
 KINDS = {
@@ -19,6 +23,17 @@ KINDS = {
     keys.ONLY_FIRST: (ONLY_ARCHIVE, ""),
     keys.ONLY_SECOND: (ONLY_THERE, ""),
 }
+
+
+def with_server(found: "reader.Archive", record: dict, server: RedisServer | None, **options) -> Compared:
+    """The data of ``record`` beside what this server of the console holds now; read as for an archive."""
+    name = reader.printable(record["name"])
+    if server is None:
+        return Compared(name, error=f"There is no Redis server {name} any more: its data was not compared.")
+    try:
+        return compare(found, record, Copy(server, access_of(server)).pieces(), at=clock.now(), **options)
+    except RedisError as error:
+        return Compared(name, error=f"Redis server {name}: {error}")
 
 
 def compare(

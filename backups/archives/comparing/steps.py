@@ -1,7 +1,5 @@
 """The run that compares an archive with what is there now."""
 
-from backups import clock
-from backups.gateways.redis.errors import RedisError
 from backups.runs import Done, Kind, Step, Turn
 from backups.runs.models import Effect, Level, RunState
 from backups.templatetags.formats import count_of
@@ -10,9 +8,9 @@ from .. import cybersift_restore as reader
 from .. import making, reading, services
 from ..format.errors import Cancelled
 from ..models import Archive, RedisServer
-from ..redis.access import Copy, access_of
-from . import folders, redis
+from . import folders
 from .compared import CHANGED, DIFFERENT, ONLY_ARCHIVE, WORDS, Compared
+from .redis import with_server
 
 LOGGED = 1_000
 NO_KEY = (
@@ -50,17 +48,6 @@ def _folder(turn: Turn, found: "reader.Archive", source) -> Compared:
 def _redis(turn: Turn, found: "reader.Archive", archive: Archive, record: dict) -> Compared:
     servers = RedisServer.objects.filter(pk__in=archive.made_by.sources["redis"], name=record["name"])
     return _told(turn, with_server(found, record, servers.first(), cancelled=lambda: turn.cancel_requested))
-
-
-def with_server(found: "reader.Archive", record: dict, server: RedisServer | None, **options) -> Compared:
-    """The data of ``record`` beside what this server of the console holds now; read as for an archive."""
-    name = reader.printable(record["name"])
-    if server is None:
-        return Compared(name, error=f"There is no Redis server {name} any more: its data was not compared.")
-    try:
-        return redis.compare(found, record, Copy(server, access_of(server)).pieces(), at=clock.now(), **options)
-    except RedisError as error:
-        return Compared(name, error=f"Redis server {name}: {error}")
 
 
 def _told(turn: Turn, compared: Compared) -> Compared:

@@ -86,4 +86,4 @@ def read_head(source: "reader.Source", codec: "reader.Codec", footer: "reader.Fo
     if header is None or header.path != reader.MANIFEST.encode():
         raise reader.Damaged("the footer does not lead to a manifest")
     lines = reader.Lines(stream.pieces(header.size), lambda piece: None)
-    return Head(reader.Manifest._read_head(next(lines, b"")), header.size)
+    return Head(reader.Manifest.read_head(next(lines, b"")), header.size)

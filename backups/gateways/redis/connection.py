@@ -84,12 +84,7 @@ class Connection:
 
     def answer(self):
         """The next answer; an error line comes as ``resp.ErrorLine``."""
-        try:
-            while (value := self._reader.gets()) is resp.MORE:
-                self._reader.feed(self.receive())
-        except resp.Foreign as error:
-            raise resp.not_redis(self.access.where, str(error)) from None
-        return value
+        return self.answers(1)[0]
 
     def answers(self, count: int) -> list:
         """The next ones, without a call for each."""
