@@ -155,3 +155,22 @@ def _check_xml(pieces: Iterator[bytes]) -> None:
         parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise Damaged(f"it is no XML ({error})") from error
+
+
+PROCESSES = Path("/proc")
+MAIN_CLASS = b"org.apache.nifi."
+"""In the command line of every NiFi, which is a Java program."""
+
+
+def running(processes: Path = PROCESSES) -> int | None:
+    """The number of the first process of a NiFi on this host; None where none can be seen."""
+    for folder in sorted(
+        (each for each in processes.iterdir() if each.name.isdigit()), key=lambda each: int(each.name)
+    ):
+        try:
+            words = (folder / "cmdline").read_bytes()
+        except OSError:  # it has ended meanwhile, or is none of ours to see
+            continue
+        if MAIN_CLASS in words:
+            return int(folder.name)
+    return None

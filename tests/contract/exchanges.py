@@ -58,10 +58,12 @@ class Recorder:
 
 
 class Users:
-    """The clients of a scene. A server without security has one: it takes everybody for the same."""
+    """The clients of a scene. A server without security has one: it takes everybody for the same. ``changes`` are of
+    their ``Access``."""
 
-    def __init__(self, scene: Scene):
+    def __init__(self, scene: Scene, **changes):
         self.exchanges: list[dict] = []
+        self._changes = changes
         self._scene = scene
         self.everyday = self.restricted = self._client("everyday")
         self.others: tuple[Client, ...] = ()
@@ -73,7 +75,7 @@ class Users:
             self.strangers = ()
 
     def _client(self, user: str, **changes) -> Client:
-        found = Client(self._scene.access(user, **changes))
+        found = Client(self._scene.access(user, **self._changes | changes))
         found._transport = Recorder(found, user or "nobody", self.exchanges)
         return found
 

@@ -6,6 +6,7 @@ It imitates any server of ``deploy.sandbox.kinds`` as far as the console uses it
 
 import base64
 import contextlib
+import copy
 import json
 import re
 import socket
@@ -21,7 +22,9 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from deploy.sandbox.kinds import BY_SLUG, DEFAULT
+from tests.fakes import es_changes, es_restore_routes
 from tests.fakes.es_dialects import DIALECTS, Dialect
+from tests.fakes.es_restores import CORRUPT, EXISTING, Restore
 from tests.fakes.es_routes import ROUTES, Request, Route, shut
 from tests.fakes.es_state import (
     Index,
@@ -35,6 +38,8 @@ from tests.fakes.es_state import (
     unrecognized,
     uuid,
 )
+
+ROUTES += es_restore_routes.ROUTES + es_changes.ROUTES
 
 EVERYDAY = ("everyday", "everyday-secret-1")
 RESTRICTED = ("restricted", "restricted-secret-2")
@@ -68,6 +73,13 @@ class FakeElasticsearch:
         self.shard_files_gone: set[str] = set()
         self.disabled: set[str] = set()
         self.deletes_linger = 0
+        self.restores: list[Restore] = []
+        self.settings: dict[str, dict[str, str]] = {"persistent": {}, "transient": {}}
+        self.blocks: dict[str, str] = {}
+        self.shards_most = 1000
+        self.disk: dict[str, int] = {}
+        self._next_restore: dict = {}
+        self._damaged_shards: dict[str, dict[tuple[str, int], str]] = {}
         self.requests: list[tuple[str, str, str, str]] = []
         self.accepted: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
@@ -102,7 +114,8 @@ class FakeElasticsearch:
     def add_snapshot(self, repository: str, name: str, indices: tuple[str, ...], metadata=None, **facts) -> Snapshot:
         """Somebody else's snapshot, over already unless it is held."""
         shards = {index: self.indices[index].primaries for index in indices}
-        snapshot = Snapshot(name, shards, metadata, global_state=False, **facts)
+        contents = copy.deepcopy({index: self.indices[index] for index in indices})
+        snapshot = Snapshot(name, shards, metadata, global_state=False, **{"contents": contents} | facts)
         self.repositories[repository].snapshots[name] = snapshot
         return snapshot
 
@@ -157,6 +170,31 @@ class FakeElasticsearch:
             for repository in self.repositories.values():
                 kept = {name: found for name, found in repository.snapshots.items() if not found.running}
                 repository.snapshots = kept
+            for restore in self.running_restores():
+                restore.forget(self.indices)
+            for index in self.indices.values():
+                index.origins = {shard: EXISTING for shard in range(index.primaries)}
+
+    # --- how restores go
+
+    def restores_take(self, looks: int) -> None:
+        """New restores are over when the cluster's entry of them was read so often."""
+        self._next_restore = {**self._next_restore, "looks": looks}
+
+    def hold_restores(self) -> None:
+        """New restores run until ``release_restores``."""
+        self._next_restore = {**self._next_restore, "held": True}
+
+    def release_restores(self) -> None:
+        """All running restores end now, and new ones are not held any more."""
+        with self.lock:
+            self._next_restore = {**self._next_restore, "held": False}
+            for restore in self.running_restores():
+                restore.end(self.indices)
+
+    def restores_lose(self, index: str, shard: int = 0, reason: str = CORRUPT, *, snapshot: str = "") -> None:
+        """New restores fail at this shard of an index of the snapshot (of any, without one): its data is damaged."""
+        self._damaged_shards[snapshot] = self._damaged_shards.get(snapshot, {}) | {(index, shard): reason}
 
     # --- faults
 
@@ -229,7 +267,15 @@ class FakeElasticsearch:
         )
 
     def new_snapshot(self, name: str, indices: dict[str, int], metadata, global_state: bool) -> Snapshot:
-        return Snapshot(name, indices, metadata, global_state, **self._next_snapshot)
+        contents = copy.deepcopy({index: self.indices[index] for index in indices})
+        return Snapshot(name, indices, metadata, global_state, **{"contents": contents} | self._next_snapshot)
+
+    def new_restore(self, repository: str, snapshot: Snapshot, indices: dict[str, str]) -> Restore:
+        lost = self._damaged_shards.get("", {}) | self._damaged_shards.get(snapshot.name, {})
+        return Restore(repository, snapshot, indices, lost=lost, **self._next_restore)
+
+    def running_restores(self) -> list[Restore]:
+        return [one for one in self.restores if not one.over]
 
     def wait_until(self, done: Callable[[], bool]) -> None:
         """Without the lock, so that others are answered meanwhile."""

@@ -44,6 +44,19 @@ class Dialect:
     index_settings: Mapping = field(
         default_factory=lambda: {"routing": {"allocation": {"include": {"_tier_preference": "data_content"}}}}
     )
+    # --- restores
+    counts_failures: bool = True
+    """A count says how many shards failed; elsewhere only that not all were successful."""
+    data_streams: bool = True
+    stream_aliases: Mapping = field(default_factory=lambda: {"data_stream_aliases": {}})
+    disk: Mapping = field(
+        default_factory=lambda: {"watermark.low.max_headroom": "200GB", "watermark.high.max_headroom": "150GB"}
+    )
+    """Settings of the disks that not all have."""
+    unanswered: Mapping | None = field(default_factory=dict)
+    """What a search without any shard says of each beside the rest; None for nothing at all."""
+    names_closed: bool = True
+    alias_errors: Mapping = field(default_factory=lambda: {"errors": False})
     # --- repositories
     keeps_unverified: bool = False
     """A repository that could not be verified is registered all the same."""
@@ -84,6 +97,9 @@ ES_8_19 = Dialect()
 ES_8_15 = replace(ES_8_19, health=(), wraps_disabled=False, leaves_out_empty=True)
 ES_7_17 = replace(
     ES_8_15,
+    disk={},
+    unanswered={"index": "x", "index_uuid": "x", "shard": "0"},
+    alias_errors={},
     front_door=True,
     keeps_unverified=True,
     in_use=(500, "illegal_state_exception"),
@@ -97,6 +113,8 @@ ES_7_17 = replace(
 )
 OS_1 = replace(
     ES_7_17,
+    stream_aliases={},
+    unanswered=None,
     build_flavor="",
     names_itself=False,
     health=("discovered_master",),
@@ -119,8 +137,11 @@ OS_2 = replace(
     described=("data_streams", "remote_store_index_shallow_copy"),
     status_says_partial=True,
 )
+OS_3 = replace(OS_2, disk={"warm_threshold_enabled": "true"})
 ES_7_2 = replace(
     OS_1,
+    names_closed=False,
+    data_streams=False,
     build_flavor="oss",
     health=(),
     hides=False,
@@ -140,6 +161,6 @@ DIALECTS = {
     "elasticsearch-9.2.0": ES_8_19,
     "opensearch-1.3.20": OS_1,
     "opensearch-2.19.0": OS_2,
-    "opensearch-3.3.0": OS_2,
+    "opensearch-3.3.0": OS_3,
 }
 EVERY = tuple(DIALECTS)

@@ -37,18 +37,23 @@ class Route:
     answer: Callable[[Request], dict]
 
 
+def collecting(routes: list[Route]) -> Callable:
+    """A decorator that registers a handler there. ``{name}`` in the pattern is one part of the path."""
+
+    def route(method: str, pattern: str, action: str = "", params: tuple[str, ...] | set[str] = ()) -> Callable:
+        expression = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern))
+
+        def register(answer):
+            routes.append(Route(method, expression, action, COMMON | set(params), answer))
+            return answer
+
+        return register
+
+    return route
+
+
 ROUTES: list[Route] = []
-
-
-def route(method: str, pattern: str, action: str = "", params: tuple[str, ...] | set[str] = ()):
-    """Register a handler. ``{name}`` in the pattern is one part of the path."""
-    expression = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern))
-
-    def register(answer):
-        ROUTES.append(Route(method, expression, action, COMMON | set(params), answer))
-        return answer
-
-    return register
+route = collecting(ROUTES)
 
 
 @route("GET", "/", "cluster:monitor/main")
@@ -129,7 +134,8 @@ def state_metadata(request: Request) -> dict:
         }
         for name in _chosen(request)
     }
-    return {"cluster_name": fake.name, "cluster_uuid": fake.uuid, "metadata": {"indices": found}}
+    streams = {"data_stream": {"data_stream": {}, **fake.dialect.stream_aliases}} if fake.dialect.data_streams else {}
+    return {"cluster_name": fake.name, "cluster_uuid": fake.uuid, "metadata": {"indices": found, **streams}}
 
 
 @route("GET", "/(?:{names}/)?_stats/{metrics}", "indices:monitor/stats", MULTI | {"level", "forbid_closed_indices"})

@@ -25,6 +25,20 @@ GRANTED = {
     "cluster:admin/snapshot/status": ("cluster", "monitor_snapshot,create_snapshot,manage,all"),
     "cluster:admin/snapshot/create": ("cluster", "create_snapshot,manage,all"),
     "cluster:admin/snapshot/delete": ("cluster", "manage,all"),
+    "cluster:admin/snapshot/restore": ("cluster", "manage,all"),
+    "cluster:admin/settings/update": ("cluster", "manage,all"),
+    "cluster:monitor/settings": ("cluster", "monitor,manage,all"),
+    "cluster:monitor/nodes/stats": ("cluster", "monitor,manage,all"),
+    "cluster:monitor/allocation/explain": ("cluster", "monitor,manage,all"),
+    "indices:monitor/recovery": ("index", "monitor,cross_cluster_replication,manage,all"),
+    "indices:admin/refresh": ("index", "maintenance,manage,all"),
+    "indices:admin/resize": ("index", "manage,all"),
+    "indices:admin/settings/update": ("index", "manage,all"),
+    "indices:admin/close": ("index", "manage_follow_index,manage,all"),
+    "indices:admin/open": ("index", "manage,all"),
+    "indices:admin/aliases": ("index", "manage,all"),
+    "indices:admin/delete": ("index", "delete_index,manage,all"),
+    "indices:data/read/search": ("index", "read,all"),
     "indices:monitor/stats": ("index", "monitor,cross_cluster_replication,manage,all"),
     "indices:admin/get": ("index", "view_index_metadata,manage,all"),
 }
@@ -71,6 +85,14 @@ class Index:
     bytes_each: int = 100
     uuid: str = field(default_factory=uuid)
     seq_nos: list[int] = field(default_factory=list)
+    blocked: bool = False
+    """For writes."""
+    cloned: bool = False
+    """Made by a clone with its block taken away, which stays in the settings as nothing."""
+    down: dict[int, str] = field(default_factory=dict)
+    """Shards whose primary is not active, each with the reason."""
+    origins: dict[int, dict] = field(default_factory=dict)
+    """How each shard came to its data, as its recovery shows it; others were created empty."""
 
     def __post_init__(self):
         self.seq_nos = self.seq_nos or [-1] * self.primaries
@@ -81,6 +103,17 @@ class Index:
         for number in range(documents):
             self.seq_nos[number % self.primaries] += 1
         self.documents += documents
+
+    def active(self, shard: int) -> bool:
+        return shard not in self.down and (self.health != "red" or bool(self.down))
+
+    def lose(self, shards: dict[int, str]) -> None:
+        """These are the shards that are not active now."""
+        self.down, self.health = dict(shards), "red" if shards else "green"
+
+    def make_empty(self, shard: int) -> None:
+        self.documents -= self.seq_nos[shard] + 1
+        self.seq_nos[shard] = -1
 
     @property
     def bytes(self) -> int:
@@ -100,6 +133,8 @@ class Index:
             settings["hidden"] = "true"
         if self.state == "close":
             settings["verified_before_close"] = "true"
+        if self.blocked or self.cloned:
+            settings["blocks"] = {"write": "true" if self.blocked else None}
         return {"index": settings}
 
 
@@ -123,6 +158,8 @@ class Snapshot:
     lingers: int = 0
     """After a delete: how many reads still see it."""
     deleted: bool = False
+    contents: dict[str, Index] = field(default_factory=dict)
+    """Its indices as they were when it was made."""
 
     @property
     def running(self) -> bool:
@@ -274,8 +311,9 @@ def unrecognized(path: str, parameter: str) -> Problem:
     return Problem(400, "illegal_argument_exception", reason)
 
 
-def no_index(name: str) -> Problem:
-    more = {"resource.type": "index_or_alias", "resource.id": name, "index_uuid": "_na_", "index": name}
+def no_index(name: str, *, resource: bool = True) -> Problem:
+    more = {"resource.type": "index_or_alias", "resource.id": name} if resource else {}
+    more |= {"index_uuid": "_na_", "index": name}
     return Problem(404, "index_not_found_exception", f"no such index [{name}]", **more)
 
 

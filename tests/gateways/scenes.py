@@ -107,6 +107,15 @@ class FakeScene(Scene):
         self.fake.hold_snapshots()
         return self.add_repository("slow"), self.add_index("big", 6)
 
+    def slow_restores(self) -> tuple[str, str]:
+        """A repository and an index; restores run until their targets are deleted."""
+        self.fake.hold_restores()
+        return self.add_repository("slow-restores"), self.add_index("heavy", 12)
+
+    def spoil(self, repository: str, index: str) -> None:
+        """The data of its only shard is not what it was."""
+        self.fake.restores_lose(index)
+
     def broken_index(self, tail: str) -> str:
         """An index whose only shard is nowhere."""
         return self.add_index(tail, health="red")
@@ -125,6 +134,7 @@ class FakeScene(Scene):
 
     def release(self) -> None:
         self.fake.release()
+        self.fake.release_restores()
 
     def forget_repository(self, tail: str) -> None:
         self.fake.repositories.pop(self.name(tail), None)
@@ -179,10 +189,20 @@ class RealScene(Scene):
         self.server.path_repo.joinpath(location).write_text("in the way")
 
     def slow_repository(self) -> tuple[str, str]:
-        name = self.add_index("big")
+        return self.add_repository("slow", max_snapshot_bytes_per_sec="100kb"), self._heavy_index("big")
+
+    def slow_restores(self) -> tuple[str, str]:
+        return self.add_repository("slow-restores", max_restore_bytes_per_sec="100kb"), self._heavy_index("heavy")
+
+    def _heavy_index(self, tail: str) -> str:
+        name = self.add_index(tail)
         for _ in range(12):
             self.write(name, 1, base64.b64encode(os.urandom(100_000)).decode())
-        return self.add_repository("slow", max_snapshot_bytes_per_sec="100kb"), name
+        return name
+
+    def spoil(self, repository: str, index: str) -> None:
+        data = self.server.path_repo.joinpath(repository).rglob("__*")
+        flip(max(data, key=lambda file: file.stat().st_size))
 
     def damage(self, repository: str, snapshot: SnapshotFacts) -> None:
         (self.server.path_repo / repository / f"snap-{snapshot.uuid}.dat").unlink()
@@ -213,7 +233,7 @@ class RealScene(Scene):
         for name in self._repositories:
             self.server.request("DELETE", f"/_snapshot/{name}")
         for name in self._indices:
-            self.server.request("DELETE", f"/{name}")
+            self.server.request("DELETE", f"/{name}?ignore_unavailable=true")
 
     def _put(self, path: str, body: dict) -> None:
         self.server.request("PUT", path, json.dumps(body).encode())
@@ -225,6 +245,13 @@ def overwrite(folder: Path) -> None:
     number = last + 1
     (folder / f"index-{last}").rename(folder / f"index-{number}")
     (folder / "index.latest").write_bytes(number.to_bytes(8, "big"))
+
+
+def flip(file: Path) -> None:
+    """Some bytes in the middle are not what they were."""
+    whole, middle = bytearray(file.read_bytes()), file.stat().st_size // 2
+    whole[middle : middle + 8] = (byte ^ 0xFF for byte in whole[middle : middle + 8])
+    file.write_bytes(whole)
 
 
 def until(look: Callable, seconds: float = WAIT_SECONDS):

@@ -100,12 +100,12 @@ def test_a_found_snapshot_with_a_strange_name_can_be_deleted():
     [
         ("elasticsearch", "7.2.0", set()),
         ("elasticsearch", "7.3.1", {"metadata"}),
-        ("elasticsearch", "7.9.0", {"metadata", "cleanup", "concurrent", "data_streams"}),
+        ("elasticsearch", "7.9.0", {"metadata", "cleanup", "clone_index", "concurrent", "data_streams"}),
         ("elasticsearch", "8.3.0", "all but async_delete"),
         ("elasticsearch", "8.15.0", "all"),
         ("elasticsearch", "9.2.0", "all"),
-        ("opensearch", "1.3.20", {"metadata", "cleanup", "concurrent", "data_streams", "clone"}),
-        ("opensearch", "3.3.0", {"metadata", "cleanup", "concurrent", "data_streams", "clone"}),
+        ("opensearch", "1.3.20", {"metadata", "cleanup", "clone_index", "concurrent", "data_streams", "clone"}),
+        ("opensearch", "3.3.0", {"metadata", "cleanup", "clone_index", "concurrent", "data_streams", "clone"}),
     ],
 )
 def test_what_a_version_can_do(product, version, able):

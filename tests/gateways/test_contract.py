@@ -8,7 +8,7 @@ import os
 import pytest
 
 from deploy.sandbox.kinds import DEFAULT, KINDS
-from tests.contract import exchanges
+from tests.contract import exchanges, restore_exchanges
 from tests.fakes.elasticsearch import FakeElasticsearch
 from tests.gateways.scenes import FakeScene, RealScene
 
@@ -19,24 +19,44 @@ REAL = [pytest.param(slug, marks=pytest.mark.short if slug == DEFAULT.slug else 
 
 @pytest.mark.parametrize("any_server", REAL, indirect=True, scope="session")
 def test_the_real_one_answers_as_recorded(any_server):
-    scene = RealScene(any_server, exchanges.PREFIX)
-    try:
-        found = exchanges.run(scene)
-    finally:
-        scene.clear()
     slug = any_server.kind.slug
-    if os.environ.get("RECORD_CONTRACT"):
-        exchanges.write(slug, found)
-    assert found == exchanges.read(slug)
+    check(slug, answers_of(any_server, exchanges.run))
+
+
+@pytest.mark.parametrize("any_server", REAL, indirect=True, scope="session")
+def test_the_real_one_answers_a_restore_as_recorded(any_server):
+    check(restore_exchanges.recording_of(any_server.kind.slug), answers_of(any_server, restore_exchanges.run))
 
 
 @pytest.mark.parametrize("slug", SLUGS)
 def test_the_fake_cannot_lie(slug):
+    compare(slug, exchanges.run, exchanges.read(slug))
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_the_fake_cannot_lie_about_a_restore(slug):
+    compare(slug, restore_exchanges.run, exchanges.read(restore_exchanges.recording_of(slug)))
+
+
+def answers_of(server, run) -> list[dict]:
+    scene = RealScene(server, exchanges.PREFIX)
+    try:
+        return run(scene)
+    finally:
+        scene.clear()
+
+
+def check(recording: str, found: list[dict]) -> None:
+    if os.environ.get("RECORD_CONTRACT"):
+        exchanges.write(recording, found)
+    assert found == exchanges.read(recording)
+
+
+def compare(slug: str, run, recorded: list[dict]) -> None:
     fake = FakeElasticsearch(slug).start()
     try:
-        found = exchanges.run(FakeScene(fake, exchanges.PREFIX))
+        found = run(FakeScene(fake, exchanges.PREFIX))
     finally:
         fake.stop()
-    recorded = exchanges.read(slug)
     assert [one["request"] for one in found] == [one["request"] for one in recorded]
     assert [pair for pair in zip(found, recorded, strict=True) if pair[0] != pair[1]] == []

@@ -7,7 +7,8 @@
     datemath       names from templates, and the rule for names
     patterns       index patterns to exact names
     capabilities   what a product and version can do
-    cluster, indices, repositories, snapshots   the subjects
+    names        what means one thing only; ``rename`` foresees the names of restored indices
+    cluster, indices, repositories, snapshots, restores, swapping, room   the subjects
 
 The promise of this package: a write leaves at most once. If its answer is lost the caller gets
 ``OutcomeUnknown`` and has to look what happened; it never gets a guess.

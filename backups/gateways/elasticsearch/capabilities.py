@@ -31,6 +31,11 @@ class Capabilities:
         return self._since((7, 4), (1,))
 
     @property
+    def obeys_watermark(self) -> bool:
+        """A restore onto a node over the low watermark fails at once and for ever, on a single node too."""
+        return self._since((8,))
+
+    @property
     def concurrent(self) -> bool:
         """More than one snapshot operation at a time."""
         return self._since((7, 9), (1,))
@@ -42,6 +47,11 @@ class Capabilities:
     @property
     def clone(self) -> bool:
         return self._since((7, 10), (1,))
+
+    @property
+    def clone_index(self) -> bool:
+        """An index can be copied by hard links, on the spot."""
+        return self._since((7, 4), (1,))
 
     @property
     def feature_states(self) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import quote
 
 from .answers import need
@@ -54,11 +55,12 @@ class IndexFacts:
     settings: dict
 
 
-def list_indices(client: Client) -> tuple[Index, ...]:
-    """Every index, by name. Taken from the cluster state, where closed and broken ones are never left out."""
+def list_indices(client: Client, *, health: bool = True) -> tuple[Index, ...]:
+    """Every index, by name. Taken from the cluster state, where closed and broken ones are never left out. Without
+    ``health`` it is one call less, and they have no colour."""
     metadata = _metadata(client)
     stats = _stats(client, (), "indices", NUMBERS)
-    colours = _colours(client)
+    colours = _colours(client) if health else {}
     return tuple(_index(name, metadata[name], stats.get(name), colours.get(name, "")) for name in sorted(metadata))
 
 
@@ -88,6 +90,32 @@ def _facts(client: Client, names: Sequence[str]) -> dict[str, IndexFacts]:
     described = client.send(call)
     wanted = set(names) & set(described) & set(metadata)
     return {name: _fact(call, name, metadata[name], described[name], stats.get(name)) for name in wanted}
+
+
+def describe(client: Client, names: Sequence[str]) -> dict[str, dict]:
+    """Aliases, mapping and settings of these indices (``aliases``, ``mappings``, ``settings``), in one call however
+    many they are. One that is gone is missing from the answer."""
+    if not names:
+        return {}
+    few = len(list(chunks(names))) == 1
+    body = client.send(Call("GET", (",".join(names) if few else "_all",), EVERY))
+    wanted = set(names)
+    return {name: found for name, found in body.items() if name in wanted}
+
+
+def newer(client: Client, names: Sequence[str], field: str, moment: datetime) -> dict[str, int]:
+    """How many documents of each index have a time in ``field`` after ``moment``; needs the right to read. Raises a
+    gateway error; the answer is empty where a shard did not answer, because then no number is right."""
+    query = {"bool": {"filter": [{"terms": {"_index": list(names)}}, {"range": {field: {"gt": moment.isoformat()}}}]}}
+    body = {"size": 0, "query": query, "aggs": {"indices": {"terms": {"field": "_index", "size": len(names)}}}}
+    few = len(list(chunks(names))) == 1
+    call = Call("GET", (",".join(names) if few else "_all", "_search"), EVERY, body)
+    answer = client.send(call)
+    shards = need(call, answer, "_shards", dict)
+    if shards.get("successful") != shards.get("total"):
+        return {}
+    buckets = answer.get("aggregations", {}).get("indices", {}).get("buckets", [])
+    return {name: 0 for name in names} | {bucket["key"]: bucket["doc_count"] for bucket in buckets}
 
 
 def _metadata(client: Client, names: Sequence[str] = ()) -> dict[str, dict]:

@@ -7,6 +7,7 @@ different things before and after them.
 import json
 import re
 
+from . import restore_refusals
 from .call import Call
 
 # In the answer to a write that waits for its end, like a delete; OpenSearch has no such words.
@@ -101,9 +102,10 @@ SENTENCES = (
         "metadata must be smaller than",
         "The notes to be stored with the snapshot are too long. Shorten the reason.",
     ),
+    *restore_refusals.SENTENCES,
 )
 
-BY_TYPE = {
+BY_TYPE = restore_refusals.BY_TYPE | {
     "concurrent_snapshot_execution_exception": (
         "Another snapshot operation is running, and this cluster allows one at a time. Wait until it is over."
     ),

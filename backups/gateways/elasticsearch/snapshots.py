@@ -16,6 +16,7 @@ from .capabilities import Capabilities
 from .client import Client
 from .datemath import check_name
 from .errors import Answered, Damaged, GatewayError, NotFound, Unusable
+from .names import exact, exact_list
 
 MADE_BY = "cybersift"
 
@@ -53,7 +54,8 @@ class ShardFailure:
 
 @dataclass(frozen=True)
 class SnapshotFacts:
-    """A snapshot as the repository has it. ``state`` is Elasticsearch's word, in upper case."""
+    """A snapshot as the repository has it. ``state`` is Elasticsearch's word, in upper case; ``global_state`` is None
+    where the server does not say."""
 
     name: str
     uuid: str
@@ -66,6 +68,8 @@ class SnapshotFacts:
     ended_at: datetime | None
     failures: tuple[ShardFailure, ...]
     metadata: dict
+    global_state: bool | None = None
+    data_streams: tuple[str, ...] = ()
 
     @property
     def over(self) -> bool:
@@ -97,7 +101,7 @@ def create_call(
 ) -> Call:
     """Starts a snapshot of exactly these indices. ``run_id`` is how its maker knows it again."""
     body: dict[str, Any] = {
-        "indices": _exact_indices(indices),
+        "indices": exact_list(indices, "A snapshot"),
         "ignore_unavailable": False,
         "include_global_state": global_state,
         "partial": partial,
@@ -108,7 +112,7 @@ def create_call(
         body["feature_states"] = ["none"]
     if capabilities.metadata:
         body["metadata"] = {"run_id": run_id, "by": MADE_BY}
-    parts = ("_snapshot", _exact(repository), check_name(name))
+    parts = ("_snapshot", exact(repository), check_name(name))
     return Call("PUT", parts, {"wait_for_completion": False}, body)
 
 
@@ -119,7 +123,7 @@ def create(client: Client, call: Call, opaque_id: str = "") -> None:
 
 
 def get_call(repository: str, name: str) -> Call:
-    return Call("GET", ("_snapshot", _exact(repository), _exact(name)))
+    return Call("GET", ("_snapshot", exact(repository), exact(name)))
 
 
 def get(client: Client, repository: str, name: str) -> SnapshotFacts | None:
@@ -151,7 +155,7 @@ NOT_LISTED = "-snapshots.indices,-snapshots.data_streams,-snapshots.repository"
 def list_snapshots(client: Client, repository: str, capabilities: Capabilities | None = None) -> tuple[Listed, ...]:
     """Every snapshot that the repository's own index names. Servers before 7.3 leave out those without an index. An
     entry that is not understood is left out. ``capabilities`` spare the server the names that nobody reads."""
-    parts, params = ("_snapshot", _exact(repository), "_all"), {"verbose": False}
+    parts, params = ("_snapshot", exact(repository), "_all"), {"verbose": False}
     if capabilities and capabilities.index_names:
         params["index_names"] = False
     call = Call("GET", parts, params | {"filter_path": NOT_LISTED})
@@ -165,7 +169,7 @@ def list_snapshots(client: Client, repository: str, capabilities: Capabilities |
 
 def index_names(client: Client, repository: str, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """What these snapshots hold, as the repository's own index names it, whether or not they can be read."""
-    call = Call("GET", ("_snapshot", _exact(repository), ",".join(map(_exact, names))), {"verbose": False})
+    call = Call("GET", ("_snapshot", exact(repository), ",".join(map(exact, names))), {"verbose": False})
     found = need(call, client.send(call), "snapshots", list)
     named = [one for one in found if isinstance(one, dict) and isinstance(one.get("indices"), list)]
     return {str(one.get("snapshot")): tuple(sorted(set(map(str, one["indices"])))) for one in named}
@@ -174,7 +178,7 @@ def index_names(client: Client, repository: str, names: Sequence[str]) -> dict[s
 def details(client: Client, repository: str, names: Sequence[str]) -> dict[str, SnapshotFacts]:
     """What the repository can read of these. A name that is missing from the answer may be damaged or gone: ``get``
     tells which. An entry that is not understood is left out too."""
-    call = Call("GET", ("_snapshot", _exact(repository), ",".join(map(_exact, names))), {"ignore_unavailable": True})
+    call = Call("GET", ("_snapshot", exact(repository), ",".join(map(exact, names))), {"ignore_unavailable": True})
     found = {}
     for one in need(call, client.send(call), "snapshots", list):
         with suppress(GatewayError):
@@ -186,7 +190,7 @@ def details(client: Client, repository: str, names: Sequence[str]) -> dict[str, 
 def is_exact(name: str) -> bool:
     """Whether a request can name this snapshot and no other."""
     try:
-        return bool(_exact(name)) and name not in (".", "..") and len(name) < NAME_LIMIT
+        return bool(exact(name)) and name not in (".", "..") and len(name) < NAME_LIMIT
     except ValueError:
         return False
 
@@ -194,7 +198,7 @@ def is_exact(name: str) -> bool:
 def progress(client: Client, repository: str, name: str) -> Progress | None:
     """How far it is, or None when it does not exist. For a finished one the server reads a small file for every shard
     and index, and one that is missing or broken makes it ``Damaged``. The data itself is not read."""
-    call = Call("GET", ("_snapshot", _exact(repository), _exact(name), "_status"))
+    call = Call("GET", ("_snapshot", exact(repository), exact(name), "_status"))
     try:
         found = need(call, client.send(call), "snapshots", list)
     except Answered as error:
@@ -211,25 +215,12 @@ def delete_call(repository: str, name: str, capabilities: Capabilities | None = 
     on.
     """
     params = {"wait_for_completion": False} if capabilities and capabilities.async_delete else {}
-    return Call("DELETE", ("_snapshot", _exact(repository), _exact(name)), params)
+    return Call("DELETE", ("_snapshot", exact(repository), exact(name)), params)
 
 
 def delete(client: Client, call: Call, opaque_id: str = "") -> None:
     """Send what ``delete_call`` made. It is gone when ``get`` says None; a time-out is ``OutcomeUnknown``."""
     acknowledged(call, client.send(call, opaque_id))
-
-
-def _exact(name: str) -> str:
-    """A name that means one thing only. Found ones may break our own rule, but not these."""
-    if not name or name[0] in "_-<" or any(character in name for character in "*?,"):
-        raise ValueError(f"{name!r} is not the name of one repository, snapshot or index.")
-    return name
-
-
-def _exact_indices(indices: Sequence[str]) -> list[str]:
-    if isinstance(indices, str) or not indices:
-        raise ValueError("A snapshot needs at least one index: an empty list would mean all of them.")
-    return [_exact(name) for name in indices]
 
 
 def _absent(error: Answered, repository: str, name: str) -> bool:
@@ -268,6 +259,8 @@ def _understood(call: Call, found: dict) -> SnapshotFacts:
         ended_at=_moment(found.get("end_time_in_millis")),
         failures=tuple(_failure(failure) for failure in found.get("failures") or ()),
         metadata=found.get("metadata") or {},
+        global_state=found.get("include_global_state"),
+        data_streams=tuple(sorted(found.get("data_streams") or ())),
     )
 
 

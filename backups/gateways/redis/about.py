@@ -16,7 +16,8 @@ PRIMARY, REPLICA = "primary", "replica"
 @dataclass(frozen=True)
 class About:
     """``databases`` counts keys, of those that have any. ``memory`` and ``maxmemory`` are bytes, 0 for no limit.
-    ``linked``: a replica is connected with its primary. ``modules`` are names."""
+    ``linked``: a replica is connected with its primary. ``modules`` are names. ``run_id`` is another one whenever the
+    server was started."""
 
     product: str
     version: str
@@ -30,6 +31,7 @@ class About:
     policy: str
     databases: dict[int, int] = field(default_factory=dict)
     modules: tuple[str, ...] = ()
+    run_id: str = ""
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -74,6 +76,7 @@ def about(connection: Connection) -> About:
         policy=facts.get("maxmemory_policy", "noeviction"),
         databases={int(number): int(keys) for number, keys in re.findall(r"^db(\d+):keys=(\d+)", text, re.MULTILINE)},
         modules=tuple(re.findall(r"^module:name=([^,\r\n]+)", text, re.MULTILINE)),
+        run_id=facts.get("run_id", ""),
     )
 
 

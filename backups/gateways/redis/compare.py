@@ -40,11 +40,17 @@ class KeyComparison:
     """``first`` and ``second`` are read once each, in this order; ``functions`` says whether those are the same.
 
     SAME, CHANGED by value, EXPIRY by when it expires only, ONLY_FIRST, EXPIRED (only in the first, and its time was
-    over at ``now``, in milliseconds since 1970), ONLY_SECOND. Raises ``RdbError``, and what ``asked`` raises now and
+    over at ``now``, in milliseconds since 1970), ONLY_SECOND. Other keys than those ``chosen`` by database and name
+    are left out. Raises ``RdbError``, and what ``asked`` raises now and
     then. Used with ``with``."""
 
-    def __init__(self, now: int, asked: Callable[[], None] = lambda: None):
-        self._now, self._asked, self._functions = now, asked, []
+    def __init__(
+        self,
+        now: int,
+        asked: Callable[[], None] = lambda: None,
+        chosen: Callable[[int, bytes], bool] = lambda database, name: True,
+    ):
+        self._now, self._asked, self._chosen, self._functions = now, asked, chosen, []
         self._sql = sqlite3.connect("", isolation_level=None)
         self._sql.execute(f"pragma cache_size = -{CACHE_KB}")
         self._sql.execute("pragma journal_mode = off")
@@ -67,6 +73,14 @@ class KeyComparison:
     def counts(self) -> dict[str, int]:
         return dict(self._sql.execute("select kind, count(*) from compared group by kind"))
 
+    def counts_by_database(self) -> dict[int, dict[str, int]]:
+        found: dict[int, dict[str, int]] = {}
+        for database, kind, count in self._sql.execute(
+            "select database, kind, count(*) from compared group by database, kind"
+        ):
+            found.setdefault(database, {})[kind] = count
+        return found
+
     def differences(self, most: int) -> Iterator[Difference]:
         """The first ones, by database and name; not those that have expired."""
         asked = "select database, name, kind from compared where kind not in (?, ?) order by database, name limit ?"
@@ -79,7 +93,11 @@ class KeyComparison:
         keys = iter(slices)
         while some := list(islice(keys, AT_ONCE)):
             self._asked()
-            rows = [(key.database, key.name, digest_of(key), key.expires) for key in some]
+            rows = [
+                (key.database, key.name, digest_of(key), key.expires)
+                for key in some
+                if self._chosen(key.database, key.name)
+            ]
             self._sql.execute("begin")
             self._sql.executemany(FILL[table], rows)
             self._sql.execute("commit")

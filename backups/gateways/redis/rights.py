@@ -12,7 +12,7 @@ from .errors import NotRedis
 from .refusals import names_a_key
 from .resp import ErrorLine, pack
 
-BY_SYNC, BY_SCAN, RESTORE, SPARE = "rdb", "scan", "restore", "spare"
+BY_SYNC, BY_SCAN, RESTORE, SPARE, BACK = "rdb", "scan", "restore", "spare", "back"
 NO_KEY = "backup-console:no-such-key"
 NO_PAYLOAD = "no payload"
 NO_DATABASE = "x"
@@ -55,6 +55,11 @@ NEEDED[SPARE] = (
     ("+multi", "to exchange all databases at once", ("MULTI",)),  # and the next one ends it, empty
     ("+exec", "to exchange all databases at once", ("EXEC",)),
 )
+NEEDED[BACK] = (
+    ("+dbsize", "to count keys", ("DBSIZE",)),
+    ("+get", "to know which database is whose after a crash", ("GET", NO_KEY)),
+    ("+del", "to take keys back that were not there before", ("DEL", NO_KEY)),
+)
 LOAD = ("+function|load", "to load functions", ("FUNCTION", "LOAD", NO_LIBRARY))
 EXPIRY = "to read when a key expires"
 
@@ -62,11 +67,11 @@ EXPIRY = "to read when a key expires"
 def missing_rights(
     connection: Connection, purpose: str, server: About | None = None, *, key: str = NO_KEY, functions: bool = False
 ) -> list[Missing]:
-    """What the user would need for BY_SYNC, BY_SCAN, RESTORE or SPARE and does not have; also what the server does
-    not know or its provider has switched off. Changes nothing; leaves database 0 selected. ``server`` decides how
-    expiries are read (a user without +info is taken to be on a new one). ``key`` is the name to ask with, where only
-    some are to be used; it is read and, with what cannot be a value, offered to RESTORE. ``functions``: there are
-    some to load."""
+    """What the user would need for one of the purposes above and does not have; also what the server does not know or
+    its provider has switched off. Changes nothing; leaves database 0 selected. ``server`` decides how expiries are
+    read (a user without +info is taken to be on a new one). ``key`` is the name to ask with, where only some are to
+    be used; it is read and, with what cannot be a value, offered to RESTORE. ``functions``: there are some to load.
+    """
     needed = list(NEEDED[purpose])
     new = server is None or server.knows(7, 0)
     if purpose == BY_SCAN:

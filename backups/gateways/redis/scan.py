@@ -7,8 +7,9 @@ every key's name, as SCAN may tell one twice, and the answers of two pipelines.
 
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
+from types import MappingProxyType
 
 from .about import About, about
 from .access import RedisAccess
@@ -34,12 +35,19 @@ RELATIVE = "PTTL"
 class Scan:
     """``pieces`` is the RDB file. After it ``missed`` says in words what the user might not read, beside keys.
 
-    Without ``databases`` all of them are read; ``pattern`` is as in SCAN's MATCH. Functions of the server come too
-    where everything is read. Without +dump, +scan and so on ``Forbidden`` is raised.
+    Without ``databases`` all of them are read; ``pattern`` is as in SCAN's MATCH; ``named`` gives databases another
+    number in the file. Functions of the server come too where everything is read. Without +dump, +scan and so on
+    ``Forbidden`` is raised.
     """
 
-    def __init__(self, access: RedisAccess, databases: tuple[int, ...] = (), pattern: str = ""):
-        self.access = access
+    def __init__(
+        self,
+        access: RedisAccess,
+        databases: tuple[int, ...] = (),
+        pattern: str = "",
+        named: Mapping[int, int] = MappingProxyType({}),
+    ):
+        self.access, self.named = access, named
         self.databases = databases
         self.pattern = pattern
         self.missed: list[str] = []
@@ -89,7 +97,7 @@ class Scan:
         for each in (scanner, reader):
             each.call("SELECT", database)
         keys, asked, batch = self._keys(scanner), [], 1
-        begun = b"\xfe" + put_length(database)
+        begun = b"\xfe" + put_length(self.named.get(database, database))
         while (names := list(islice(keys, batch))) or asked:
             _ask(reader, names, expiry)
             parts = [part for part in self._answers(reader, asked, expiry) if part]
