@@ -4,9 +4,12 @@ Stairs, top first. A package imports only from lower lines; neighbours on a line
 
     worker  web             what runs in the background; what surrounds every page
     dashboard  evidence     pages only: the overview; the audit log
+    restores                what exactly a restore would do, and how it went
+    retention               holds, and every deletion of a copy
     snapshots  archives     what is protected, and the copies that came of it: in Elasticsearch; in files
     repositories            where Elasticsearch keeps snapshots
     clusters                one Elasticsearch or OpenSearch each
+    approvals               whether something may happen that needs a second person
     runs                    how work survives: run, step, turn, claim, lease, fence
     accounts                people: sign-in, roles, step-up
     audit                   the ledger: act(), record(), the chain

@@ -20,8 +20,12 @@ def after_migrate(sender, **kwargs) -> None:
     from django.contrib.auth.models import Group
 
     from .access.roles import ROLES
+    from .approvals import triggers as approvals
     from .audit import triggers
+    from .restores import triggers as restores
 
     for role in ROLES:
         Group.objects.get_or_create(name=role)
     triggers.install()
+    approvals.install()
+    restores.install()

@@ -18,6 +18,8 @@ CHECKPOINTS_DIR = env.path("CHECKPOINTS_DIR", CONSOLE_HOME / "checkpoints")
 RUN_LOGS_DIR = env.path("RUN_LOGS_DIR", CONSOLE_HOME / "run-logs")
 DOWNLOADS_DIR = env.path("DOWNLOADS_DIR", CONSOLE_HOME / "downloads")
 CA_DIR = env.path("CA_DIR", CONSOLE_HOME / "ca")
+SAFETY_DIR = env.path("SAFETY_DIR", CONSOLE_HOME / "safety")
+IDENTITIES_DIR = env.path("IDENTITIES_DIR", CONSOLE_HOME / "identities")
 
 # --- Django ---------------------------------------------------------------------------------------------
 DEBUG = env.flag("DEBUG", False)
@@ -185,6 +187,30 @@ Q_CLUSTER |= {"redis": BROKER_REDIS_URL} if BROKER_REDIS_URL else {"orm": "defau
 # --- Elasticsearch --------------------------------------------------------------------------------------
 CLUSTER_ALLOW_HTTP = env.flag("CLUSTER_ALLOW_HTTP", False)
 CLUSTER_NETWORKS = tuple(env.names("CLUSTER_NETWORKS"))
+
+# --- approvals and restores -------------------------------------------------------------------------------
+# How many other people have to agree, by risk. What adds or replaces never goes with fewer than the defaults.
+APPROVALS_NEEDED = {
+    "R0": 0,
+    "R1": env.number("APPROVALS_R1", 1, low=1, high=9),
+    "R2": env.number("APPROVALS_R2", 1, low=1, high=9),
+    "R3": env.number("APPROVALS_R3", 2, low=2, high=9),
+}
+APPROVAL_HOURS = env.number("APPROVAL_HOURS", 24, low=0.01, high=24 * 14)
+APPROVAL_HOURS_R3 = env.number("APPROVAL_HOURS_R3", 4, low=0.01, high=24 * 14)
+START_WINDOW_MINUTES = env.number("START_WINDOW_MINUTES", 60, low=1, high=24 * 60)
+REVIEW_HOURS = env.number("REVIEW_HOURS", 24, low=1, high=24 * 14)
+SAFETY_COPY_DAYS = env.number("SAFETY_COPY_DAYS", 14, low=1, high=365)
+
+# --- mail -------------------------------------------------------------------------------------------------
+CONSOLE_URL = env.text("CONSOLE_URL", "").rstrip("/")
+EMAIL_HOST = env.text("EMAIL_HOST", "")
+EMAIL_PORT = env.number("EMAIL_PORT", 587, low=1, high=65535)
+EMAIL_HOST_USER = env.text("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = env.text("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", True)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "backup-console@localhost")
 
 # --- logs -----------------------------------------------------------------------------------------------
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO")

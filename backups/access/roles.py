@@ -31,6 +31,16 @@ ACTS: dict[str, frozenset[str]] = {
     "archive.download": frozenset({OPERATOR, ADMINISTRATOR}),
     "location.manage": frozenset({ADMINISTRATOR}),
     "run.cancel": frozenset({OPERATOR, ADMINISTRATOR}),
+    "restore.request": frozenset({OPERATOR, ADMINISTRATOR}),
+    "restore.break_glass": frozenset({ADMINISTRATOR}),
+    "lock.clear": frozenset({ADMINISTRATOR}),
+    "request.vote": frozenset({APPROVER}),
+    "request.comment": frozenset({OPERATOR, APPROVER, ADMINISTRATOR}),
+    "request.review": frozenset({APPROVER, AUDITOR}),
+    "copy.delete": frozenset({ADMINISTRATOR}),
+    "copy.ask_delete": frozenset({OPERATOR, ADMINISTRATOR}),
+    "hold.place": frozenset({OPERATOR, APPROVER, ADMINISTRATOR}),
+    "hold.release": frozenset({APPROVER}),
 }
 
 

@@ -81,7 +81,21 @@ class PasswordForm(forms.Form):
         return data
 
 
+def email_field() -> forms.EmailField:
+    return forms.EmailField(
+        label="Mail address",
+        required=False,
+        help_text="For requests that need a decision. Without one, no mail is sent.",
+        widget=forms.EmailInput({"autocomplete": "email", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+
+
+class EmailForm(forms.Form):
+    email = email_field()
+
+
 class ProfileForm(forms.Form):
+    email = email_field()
     time_zone = forms.ChoiceField(
         label="Time zone", required=False, help_text="Times are shown in UTC; yours is added as a second line."
     )
@@ -128,6 +142,7 @@ class RoleChangeForm(RolesForm):
 
 class PersonForm(RolesForm):
     full_name = forms.CharField(label="Full name", max_length=150, widget=forms.TextInput({"autocomplete": "off"}))
+    email = email_field()
     name = forms.CharField(
         label="Sign-in name",
         max_length=60,

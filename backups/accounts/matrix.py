@@ -13,6 +13,16 @@ LABELS: dict[str, str] = {
     "archive.verify": "Verify archives",
     "archive.download": "Download a file out of an archive",
     "run.cancel": "Cancel runs",
+    "restore.request": "Ask for a restore",
+    "lock.clear": "Clear the locks of a restore whose end nobody knows",
+    "request.vote": "Approve or reject requests",
+    "request.comment": "Comment on requests",
+    "hold.place": "Hold a snapshot or archive",
+    "hold.release": "Release a hold",
+    "copy.ask_delete": "Ask for the deletion of what is held",
+    "copy.delete": "Delete snapshots and archives that nothing holds",
+    "restore.break_glass": "Break-glass: restore without approval",
+    "request.review": "Review what was done without approval",
     "repository.verify": "Verify repositories",
     "cluster.manage": "Connect clusters, change credentials",
     "repository.manage": "Register repositories",
@@ -26,6 +36,9 @@ LABELS: dict[str, str] = {
 }
 
 NOTES: dict[str, str] = {
+    "request.vote": "Never an own request",
+    "lock.clear": "Never of an own restore",
+    "restore.break_glass": "Loud, and must be reviewed by somebody else",
     "person.manage": "Never of one's own account",
 }
 

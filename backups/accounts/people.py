@@ -11,7 +11,7 @@ from backups.access.roles import ADMINISTRATOR, APPROVER
 from backups.listing import paginate
 
 from . import services
-from .forms import PeopleFilters, PersonForm, ReasonForm, RoleChangeForm, posted
+from .forms import EmailForm, PeopleFilters, PersonForm, ReasonForm, RoleChangeForm, posted
 from .matrix import gains_and_loses, matrix
 from .services import AccountError
 
@@ -71,7 +71,9 @@ def person_add(request):
     if form.is_valid():
         data = form.cleaned_data
         try:
-            added, password = services.add_person(data["name"], data["full_name"], data["roles"], actor=request.user)
+            added, password = services.add_person(
+                data["name"], data["full_name"], data["roles"], actor=request.user, email=data["email"]
+            )
         except AccountError as error:
             form.add_error("name", str(error))
         else:
@@ -100,6 +102,21 @@ def roles(request, pk: int):
                 messages.success(request, f"The roles of {shown} were changed.")
                 return redirect("accounts:person", pk)
     return render(request, "backups/accounts/roles.html", context, status=422 if form.errors else 200)
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("person.manage")
+@step_up_required
+def email(request, pk: int):
+    """Where mail for this person goes."""
+    shown = somebody_else(request, pk)
+    form = EmailForm(posted(request), initial={"email": shown.email})
+    if form.is_valid():
+        services.change_email(shown, form.cleaned_data["email"], actor=request.user)
+        messages.success(request, f"The mail address of {shown} was saved.")
+        return redirect("accounts:person", pk)
+    context = {"form": form, "person": shown}
+    return render(request, "backups/accounts/email.html", context, status=422 if form.errors else 200)
 
 
 @require_http_methods(["GET", "POST"])

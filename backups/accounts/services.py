@@ -37,13 +37,13 @@ def add_first_people(people: list[tuple[str, str, str, list[str]]], *, must_chan
             _add(a, username, name, roles, password=password, must_change=must_change)
 
 
-def add_person(username: str, name: str, roles: list[str], *, actor) -> tuple[User, str]:
+def add_person(username: str, name: str, roles: list[str], *, actor, email: str = "") -> tuple[User, str]:
     """Add a person; gives the one-time password back, which is stored nowhere in clear."""
     _check_right(actor)
     one_time = make_one_time_password()
     hashed = make_password(one_time)  # half a second: not while the database waits
     with act(actor) as a:
-        return _add(a, username, name, roles, password=hashed, must_change=True), one_time
+        return _add(a, username, name, roles, password=hashed, must_change=True, email=email), one_time
 
 
 def change_roles(person: User, roles: list[str], *, actor, reason: str) -> None:
@@ -111,6 +111,19 @@ def change_own_password(person: User, password: str) -> None:
         a.record("password.changed", person)
 
 
+def change_email(person: User, email: str, *, actor) -> None:
+    """Where mail about requests goes; empty for none. One's own, or anybody's for an administrator. Nothing is
+    written when it is this one already."""
+    if actor != person:
+        _check_right(actor, person)
+    with act(actor) as a:
+        before = User.objects.select_for_update().values_list("email", flat=True).get(pk=person.pk)
+        if before == email:
+            return
+        User.objects.filter(pk=person.pk).update(email=email)
+        a.record("person.changed", person, change={"email": {"before": before, "after": email}})
+
+
 def save_preferences(person: User, **preferences: str) -> None:
     """``theme`` and ``time_zone``: how pages look to one person. Nothing that anybody has to account for, so no
     entry."""
@@ -139,7 +152,7 @@ def make_one_time_password() -> str:
     return "-".join("".join(secrets.choice(LETTERS) for _ in range(5)) for _ in range(4))
 
 
-def _add(a, username: str, name: str, roles: list[str], *, password: str, must_change: bool) -> User:
+def _add(a, username: str, name: str, roles: list[str], *, password: str, must_change: bool, email: str = "") -> User:
     check_roles(roles)
     if not NAME_RULE.fullmatch(username):
         raise AccountError(
@@ -148,7 +161,7 @@ def _add(a, username: str, name: str, roles: list[str], *, password: str, must_c
         )
     try:
         person = User.objects.create(
-            username=username, name=name, password=password, must_change_password=must_change
+            username=username, name=name, password=password, must_change_password=must_change, email=email
         )
     except IntegrityError as error:
         raise AccountError(f"The sign-in name {username} is taken.") from error

@@ -17,6 +17,7 @@ urlpatterns = [
     path("people/add/", people.person_add, name="person_add"),
     path("people/<int:pk>/", people.person, name="person"),
     path("people/<int:pk>/roles/", people.roles, name="roles"),
+    path("people/<int:pk>/email/", people.email, name="email"),
     path("people/<int:pk>/one-time-password/", people.one_time_password, name="one_time_password"),
     path("people/<int:pk>/deactivate/", people.deactivate, name="deactivate"),
     path("people/<int:pk>/reactivate/", people.reactivate, name="reactivate"),

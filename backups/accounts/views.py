@@ -89,10 +89,12 @@ def change_password(request):
 @require_http_methods(["GET", "POST"])
 @own_account
 def profile(request):
-    form = ProfileForm(posted(request), initial={"time_zone": request.user.time_zone})
+    person = request.user
+    form = ProfileForm(posted(request), initial={"time_zone": person.time_zone, "email": person.email})
     if form.is_valid():
-        services.save_preferences(request.user, time_zone=form.cleaned_data["time_zone"])
-        messages.success(request, "Your time zone was saved.")
+        services.save_preferences(person, time_zone=form.cleaned_data["time_zone"])
+        services.change_email(person, form.cleaned_data["email"], actor=person)
+        messages.success(request, "Your profile was saved.")
         return redirect("accounts:profile")
     return render(request, "backups/accounts/profile.html", {"form": form}, status=422 if form.is_bound else 200)
 

@@ -14,6 +14,7 @@ Larger pieces are includes in ``templates/ui/``; each says in its first line wha
 fields with ``{{ form.name.as_field_group }}``, which is ``ui/field.html``.
 """
 
+import json
 import re
 from collections import Counter
 from functools import cache, lru_cache
@@ -64,6 +65,7 @@ STATES: dict[str, State] = {
     "missing": State("fail", FAIL, "Missing"),
     "found": State("idle", "eye", "Found"),
     "damaged": State("fail", FAIL, "Damaged"),
+    "deleted": State("idle", "trash", "Deleted"),
     "finished": State("idle", IDLE, "Not read back"),
     "registered": State("ok", OK, "Registered"),
     # clusters and their credentials
@@ -75,6 +77,23 @@ STATES: dict[str, State] = {
     "unchecked": State("idle", IDLE, "Not checked"),
     "good": State("ok", OK, "Works"),
     "bad": State("fail", FAIL, "Does not work"),
+    # safety copies
+    "kept": State("ok", "copy", "Kept"),
+    "used": State("idle", "restore", "Put back"),
+    "removing": State("run", RUN, "Being removed"),
+    "removed": State("idle", "trash", "Removed"),
+    # requests and their risk
+    "pending": State("wait", "clock-pause", "Waiting for approval"),
+    "approved": State("ok", OK, "Approved"),
+    "started": State("run", "player-play", "Started"),
+    "rejected": State("fail", FAIL, "Rejected"),
+    "expired": State("idle", "clock", "Expired"),
+    "invalidated": State("warn", WARN, "Out of date"),
+    "to_review": State("warn", "eye", "To be reviewed"),
+    "R0": State("idle", "copy-plus", "Scratch"),
+    "R1": State("run", "plus", "Adds"),
+    "R2": State("warn", "replace", "Replaces"),
+    "R3": State("fail", WARN, "Cannot be undone"),
     # people
     "active": State("ok", OK, "Active"),
     "invited": State("wait", "clock-pause", "Invited"),
@@ -181,6 +200,12 @@ def lane_words(states: list[str], what: str = "snapshot") -> str:
 def setting(value) -> str:
     """A setting of a server: yes or no as people write it, whether it came as JSON or as text."""
     return {"true": "Yes", "false": "No"}.get(str(value).lower(), str(value))
+
+
+@register.filter
+def pretty(document) -> str:
+    """A document as JSON that people can read."""
+    return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 @register.filter

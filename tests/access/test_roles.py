@@ -26,6 +26,16 @@ MATRIX = {
     "archive.download": "-   yes -   -   yes",
     "location.manage": "-   -   -   -   yes",
     "run.cancel": "-   yes -   -   yes",
+    "restore.request": "-   yes -   -   yes",
+    "restore.break_glass": "-   -   -   -   yes",
+    "lock.clear": "-   -   -   -   yes",
+    "request.vote": "-   -   yes -   -  ",
+    "request.comment": "-   yes yes -   yes",
+    "request.review": "-   -   yes yes -  ",
+    "copy.delete": "-   -   -   -   yes",
+    "copy.ask_delete": "-   yes -   -   yes",
+    "hold.place": "-   yes yes -   yes",
+    "hold.release": "-   -   yes -   -  ",
 }
 CHANGES = set(MATRIX) - {
     "pages.read",
@@ -35,6 +45,7 @@ CHANGES = set(MATRIX) - {
     "entry.export",
     "person.read",
     "archive.look",
+    "request.review",  # a judgement of what is over, which changes nothing
 }
 
 

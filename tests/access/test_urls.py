@@ -6,6 +6,7 @@ For each role: ``in`` must sign in first, ``ok`` answers, ``bad`` the form comes
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.db import transaction
@@ -14,6 +15,7 @@ from django.urls import URLPattern, get_resolver, reverse
 from django.utils import timezone
 
 from backups.access.gate import STEPPED_UP_AT
+from backups.approvals.services import file_request
 from backups.archives.models import (
     Archive,
     ArchiveLocation,
@@ -26,8 +28,12 @@ from backups.audit import act
 from backups.audit.models import AuditEntry
 from backups.clusters.models import Cluster, ClusterState
 from backups.repositories.models import Repository, RepositoryState
+from backups.restores import services as restores
+from backups.restores.indices.plan import make_plan
+from backups.retention.models import Hold
 from backups.runs.models import CHECK, Run, RunState
 from backups.snapshots.models import Snapshot, SnapshotProfile, SnapshotState
+from tests.restores import situations
 
 ROLES = ("anonymous", "viewer", "operator", "approver", "auditor", "administrator")
 
@@ -45,6 +51,7 @@ accounts:people                | in   no   ok   ok   ok   ok   | in   not  not  
 accounts:person_add            | in   no   no   no   no   ok   | in   no   no   no   no   bad
 accounts:person                | in   no   ok   ok   ok   ok   | in   not  not  not  not  not
 accounts:roles                 | in   no   no   no   no   ok   | in   no   no   no   no   bad
+accounts:email                 | in   no   no   no   no   ok   | in   no   no   no   no   go
 accounts:one_time_password     | in   no   no   no   no   ok   | in   no   no   no   no   ok
 accounts:deactivate            | in   no   no   no   no   ok   | in   no   no   no   no   go
 accounts:reactivate            | in   no   no   no   no   ok   | in   no   no   no   no   bad
@@ -62,6 +69,13 @@ repositories:register          | in   no   no   no   no   ok   | in   no   no   
 repositories:check             | in   not  not  not  not  not  | in   no   no   no   no   ok
 repositories:detail            | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 repositories:verify            | in   not  not  not  not  not  | in   no   go   no   no   go
+approvals:list                 | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+approvals:detail               | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+approvals:approve              | in   not  not  not  not  not  | in   no   no   bad  no   no
+approvals:reject               | in   not  not  not  not  not  | in   no   no   bad  no   no
+approvals:comment              | in   not  not  not  not  not  | in   no   bad  bad  no   bad
+approvals:withdraw             | in   not  not  not  not  not  | in   no   go   no   no   go
+approvals:review               | in   not  not  not  not  not  | in   no   no   bad  bad  no
 archives:list                  | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 archives:start                 | in   no   go   no   no   go   | in   no   bad  no   no   bad
 archives:detail                | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
@@ -93,6 +107,29 @@ archives:recipient_probe       | in   not  not  not  not  not  | in   no   no   
 archives:recipient_prove       | in   not  not  not  not  not  | in   no   no   no   no   bad
 archives:recipient_remove      | in   not  not  not  not  not  | in   no   no   no   no   go
 archives:recipient             | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+restores:list                  | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+restores:new                   | in   no   ok   no   no   ok   | in   no   bad  no   no   bad
+restores:checking              | in   no   ok   no   no   gone | in   not  not  not  not  not
+restores:new_archive           | in   no   ok   no   no   ok   | in   no   bad  no   no   bad
+restores:planning              | in   no   ok   no   no   ok   | in   not  not  not  not  not
+restores:plan                  | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+restores:plan_json             | in   no   ok   ok   ok   ok   | in   not  not  not  not  not
+restores:ask                   | in   not  not  not  not  not  | in   no   bad  no   no   bad
+restores:break_glass           | in   no   no   no   no   go  | in   no   no   no   no   bad
+restores:compare               | in   not  not  not  not  not  | in   no   go   go   go   go
+restores:again                 | in   not  not  not  not  not  | in   no   go   no   no   go
+restores:clear_locks           | in   not  not  not  not  not  | in   no   no   no   no   go
+restores:undo                  | in   not  not  not  not  not  | in   no   go   no   no   go
+retention:overview             | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+retention:release              | in   no   no   ok   no   no   | in   no   no   bad  no   no
+retention:snapshot             | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+retention:snapshot_hold        | in   no   ok   ok   no   ok   | in   no   bad  bad  no   bad
+retention:snapshot_delete      | in   no   no   no   no   ok   | in   no   no   no   no   bad
+retention:snapshot_ask         | in   no   ok   no   no   ok   | in   no   bad  no   no   bad
+retention:archive              | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
+retention:archive_hold         | in   no   ok   ok   no   ok   | in   no   bad  bad  no   bad
+retention:archive_delete       | in   no   no   no   no   ok   | in   no   no   no   no   bad
+retention:archive_ask          | in   no   ok   no   no   ok   | in   no   bad  no   no   bad
 runs:list                      | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 runs:detail                    | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
 runs:live                      | in   ok   ok   ok   ok   ok   | in   not  not  not  not  not
@@ -156,6 +193,13 @@ def things(cast) -> dict[str, int]:
     archive = Archive.objects.create(
         location=location, profile=archive_profile, name="a.tar.gz", codec="gz", state=ArchiveState.VERIFIED
     )
+    hold = Hold.objects.create(
+        archive=archive,
+        placed_by=cast["operator"],
+        placed_at=timezone.now(),
+        reason="Legal hold, case INC-4402.",
+        until=timezone.now() + timedelta(days=1),
+    )
     taken = Run.objects.create(
         kind="take_out",
         key="3",
@@ -163,14 +207,35 @@ def things(cast) -> dict[str, int]:
         params={"path": "a", "archive": archive.pk},
         actor=cast["operator"],
     )
+    whole = Snapshot.objects.create(
+        repository=repository, name="s-2", uuid="u", state=SnapshotState.VERIFIED, started_at=timezone.now()
+    )
+    whole.indices.create(name="logs-1", state="open")
+    checking = Run.objects.create(kind=CHECK, key="4", subject=restores.FORM, actor=cast["operator"])
+    planning = Run.objects.create(kind="plan_restore_files", key="5", subject="plan", actor=cast["operator"])
+    made = make_plan(situations.asked(), situations.found())
+    plan = restores.keep_plan(made, actor=cast["operator"], snapshot=whole, cluster=cluster)
     with act(cast["operator"]) as a:
         a.record("run.cancel_requested", run)
+    entry = AuditEntry.objects.get()
+    asked = file_request(
+        **{
+            "actor": cast["operator"],
+            "kind": "make",
+            "title": "Restore",
+            "risk": "R1",
+            "risk_reason": "Adds",
+            "key": "1",
+        },
+        **{"text": "{}", "template": "none", "summary": {}, "subject": "s-1", "reason": "A reason of some length"},
+    )
     return {
         "accounts:": cast["approver2"].pk,
         "clusters:": cluster.pk,
         "repositories:": repository.pk,
         "runs:": run.pk,
         "runs:check": check.pk,
+        "approvals:": asked.pk,
         "archives:": archive.pk,
         "archives:file": taken.pk,
         "archives:download": taken.pk,
@@ -178,9 +243,17 @@ def things(cast) -> dict[str, int]:
         "archives:location": location.pk,
         "archives:redis": server.pk,
         "archives:recipient": recipient.pk,
+        "restores:": plan.pk,
+        "restores:new": whole.pk,
+        "restores:checking": checking.pk,
+        "restores:new_archive": archive.pk,
+        "restores:planning": planning.pk,
+        "retention:release": hold.pk,
+        "retention:snapshot": snapshot.pk,
+        "retention:archive": archive.pk,
         "snapshots:": snapshot.pk,
         "snapshots:profile": profile.pk,
-        "evidence:": AuditEntry.objects.get().pk,
+        "evidence:": entry.pk,
     }
 
 
@@ -233,6 +306,7 @@ def test_who_gets_what(cast, as_person, things, name, method):
 CAREFUL = {
     "accounts:person_add",
     "accounts:roles",
+    "accounts:email",
     "accounts:one_time_password",
     "accounts:deactivate",
     "accounts:reactivate",
@@ -244,6 +318,9 @@ CAREFUL = {
     "archives:recipient_remove",
     "archives:redis_change",
     "archives:location_change",
+    "restores:break_glass",
+    "retention:snapshot_delete",
+    "retention:archive_delete",
 }
 
 
