@@ -37,6 +37,8 @@ from .models import THERE, Archive, ArchiveProfile, RedisServer
 from .sources import Source
 
 OPTIONS = ("path", "profile", "to", "redis", "name", "tls_ca", "only", "identity", "dry_run", "full", "reason")
+OVER_LIVE = ("person", "ticket", "remove", "break_glass")
+"""Options of a restore over live data, which other people have to approve: that is asked for elsewhere."""
 OK, FAILED, USAGE, WARNINGS = 0, 1, 2, 7
 LOOK_EVERY = 0.2
 
@@ -141,7 +143,7 @@ def list_entries(console: Console, kinds, *, path: Path, only: list[str], identi
 
 def verify(console: Console, kinds: dict[str, Kind], *, path: Path, identity: Path | None, reason: str, **_) -> int:
     """Read all of an archive. One that the console knows gets a run, whose result its page shows."""
-    if (archive := _known(path)) and not identity:
+    if (archive := archive_at(path)) and not identity:
         try:
             run = services.queue_verify(archive, actor=None, reason=reason)
         except services.ArchiveRefused as error:
@@ -193,7 +195,7 @@ def _compared(path: Path, found: "reader.Archive", *, full: bool, only: list[str
 
 
 def _sources_of(path: Path, found: "reader.Archive") -> list[Source]:
-    if (archive := _known(path)) and archive.made_by:
+    if (archive := archive_at(path)) and archive.made_by:
         return making.sources_of(archive)
     try:
         facts = [each for each in reading.header_of(found).get("sources", ()) if each.get("kind") == "files"]
@@ -220,7 +222,10 @@ def restore(
 ) -> int:
     """Files into an empty or missing directory, Redis data into a server without keys; one of them, or both."""
     if to is None and not redis:
-        raise Ended("Say where to: --to DIRECTORY, or --redis URL.", USAGE)
+        raise Ended(
+            "Say where to: --to DIRECTORY, or --redis URL. To where it came from: --as NAME, who then asks for it.",
+            USAGE,
+        )
     if redis and only:
         raise Ended("--only chooses files. Redis data is restored whole, by a command of its own.", USAGE)
     with _opened(path, identity) as found:
@@ -254,7 +259,7 @@ def _redis_at(url: str, tls_ca: Path | None) -> RedisAccess:
 
 def _do(console: Console, asked: "restoring.Restore", reason: str) -> None:
     """The run of this restore, in this process. Raises NotRestored."""
-    known = _known(asked.path)
+    known = archive_at(asked.path)
     run = asked.begin(reason, known.get_absolute_url() if known else "")
     with Follower(console, run) as follower:
         follower.do(run.pk, run.fence, asked.kinds())
@@ -361,7 +366,7 @@ def _opened(path: Path, identity: Path | None) -> Iterator["reader.Archive | rea
         raise Ended(str(error), error.code) from error
 
 
-def _known(path: Path) -> Archive | None:
+def archive_at(path: Path) -> Archive | None:
     """The row of this file, where the console has one."""
     absolute = _absolute(path)
     location = services.location_at(absolute.parent)

@@ -68,7 +68,8 @@ def sources_of(archive: Archive) -> list[Source]:
 
 def apart_from(folders: Iterable[Source], *directories: Path) -> list[Source]:
     """The same without these directories and those with the console's secrets, whatever way leads there."""
-    apart = identities([*directories, Path(settings.KEYS_DIR), Path(settings.DOWNLOADS_DIR)])
+    own = (settings.KEYS_DIR, settings.DOWNLOADS_DIR, settings.SAFETY_DIR, settings.IDENTITIES_DIR)
+    apart = identities([*directories, *map(Path, own)])
     return [source.apart_from(apart) for source in folders]
 
 

@@ -250,7 +250,7 @@ class ArchiveState(models.TextChoices):
     ``wanted``: the name is taken by a run, and the file may or may not be there. ``finished``: it is on the disk, and
     nobody has read it back. ``found``: there, and whole as far as its end says; made elsewhere, or changed or
     away since it was read back. ``damaged``: it has no end, or a checksum fails. ``missing``: it was there, and is
-    gone.
+    gone without us. ``deleted``: a run of ours deleted it.
     """
 
     WANTED = "wanted", "Not made yet"
@@ -262,6 +262,7 @@ class ArchiveState(models.TextChoices):
     UNKNOWN = "unknown", "Unknown"
     FOUND = "found", "Found"
     DAMAGED = "damaged", "Damaged"
+    DELETED = "deleted", "Deleted"
 
 
 # States in which the file is there, as far as anybody knows: it can be opened, listed and verified.

@@ -24,6 +24,7 @@ from . import names
 from .models import HOLDS_NAME, Archive, ArchiveLocation, ArchiveProfile, ArchiveRun, ArchiveState
 
 KIND, VERIFY, TAKE_OUT, COMPARE = "archive", "verify_archive", "take_out", "compare_archive"
+DELETE = "delete_archive"
 CONTENTS = "archives:contents"
 KEPT_SECONDS, MOST_WAITING = 3600, 5
 """So long a file that was taken out of an archive waits, and so many for one person."""
@@ -94,6 +95,8 @@ def queue_verify(archive: Archive, *, actor, reason: str = "") -> Run:
         raise ArchiveRefused(f"{archive} is not there: it cannot be verified.")
     if goes_on(archive):
         raise ArchiveRefused(f"{archive} is being verified already.")
+    if goes_on(archive, DELETE):
+        raise ArchiveRefused(f"{archive} is being deleted.")
     return queue_run(
         VERIFY,
         actor=actor,
@@ -222,6 +225,20 @@ def record_compared(a: Act, archive: Archive, run: Run, *, same: bool) -> None:
     """Nobody here can open it; whether it is the same file as before is all that can be said."""
     if same:
         a.record("archive.unchanged", archive, run=run.pk)
+
+
+def record_deleted(a: Act, archive: Archive, run: Run, message: str) -> None:
+    """A run of ours removed the file."""
+    forget_file_key(archive)
+    set_state(archive, ArchiveState.DELETED, message)
+    change = {"sha256": archive.sha256, "size": archive.size, "location": str(archive.location)}
+    a.record("archive.deleted", archive, change=change, run=run.pk)
+
+
+def being_deleted() -> set[int]:
+    """Archives that a run of ours deletes now: what becomes of them is that run's business."""
+    runs = Run.objects.active().filter(kind=DELETE)
+    return set(runs.values_list("params__archive", flat=True))
 
 
 def keep_file_key(archive: Archive) -> None:

@@ -25,7 +25,7 @@ from backups.gateways.elasticsearch.errors import Answered, GatewayError, NotFou
 from backups.repositories.models import Repository
 from backups.runs.models import Run
 
-from . import adopting
+from . import adopting, services
 from .compare import Known, Work, compare
 from .details import Read, read_details
 from .models import HOLDS_NAME, Snapshot, SnapshotState
@@ -76,6 +76,8 @@ def _record(repository: Repository, fence: int, work: Work, read: Read) -> None:
     told: dict[str, list[str]] = {"found": [], "missing": [], "damaged": [], "made_here": [], "back": []}
     jobs = [(adopting.gone, row) for row in _surely_gone(repository, work, read)]
     jobs += [(adopting.reread, row) for row, _ in work.due if row.name in read.damaged or _may_be_better(row, read)]
+    deleted = services.being_deleted()  # asked for after the list: one that is over by now has moved its row
+    jobs = [job for job in jobs if job[1].pk not in deleted]
     known = {*read.facts, *read.damaged, *read.odd}
     jobs += [(adopting.new, one) for one in work.new if one.name in known]
     portions = [jobs[start : start + AT_A_TIME] for start in range(0, len(jobs), AT_A_TIME)] or [[]]

@@ -70,7 +70,8 @@ class SnapshotState(models.TextChoices):
     means that nobody could find out whether there is one: somebody must look.
 
     What the collector finds: ``found`` is a whole one that somebody else made; what it was to hold is not known.
-    ``damaged``: the repository lists it, but its files cannot be read. ``missing``: it was there, and is gone.
+    ``damaged``: the repository lists it, but its files cannot be read. ``missing``: it was there, and is gone without
+    us. ``deleted``: a run of ours deleted it, and saw that it is gone.
     """
 
     WANTED = "wanted", "Wanted"
@@ -83,6 +84,7 @@ class SnapshotState(models.TextChoices):
     UNKNOWN = "unknown", "Unknown"
     FOUND = "found", "Found"
     DAMAGED = "damaged", "Damaged"
+    DELETED = "deleted", "Deleted"
 
 
 # States in which a snapshot of this name exists in the repository, or may.

@@ -21,6 +21,7 @@ from . import verdict
 from .models import HOLDS_NAME, Mapping, Snapshot, SnapshotIndex, SnapshotProfile, SnapshotState
 
 KIND = "snapshot"
+DELETE = "delete_snapshot"
 PREVIEW = "snapshots:start"
 PROFILE_FIELDS = (
     *("cluster", "repository", "name", "patterns", "name_template", "global_state", "partial", "time_field"),
@@ -221,6 +222,19 @@ def set_state(snapshot: Snapshot, state: str, message: str = "", **columns) -> N
         # The repository before its snapshots, as the collector does: in another order they lock each other out.
         leases.soon(Repository.objects.filter(pk=snapshot.repository_id))
     Snapshot.objects.filter(pk=snapshot.pk).update(state=state, message=message, **columns)
+
+
+def record_deleted(a: Act, snapshot: Snapshot, run: Run, message: str) -> None:
+    """A run of ours deleted it, and the repository does not have it any more."""
+    set_state(snapshot, SnapshotState.DELETED, message)
+    change = {"uuid": snapshot.uuid, "repository": snapshot.repository.name}
+    a.record("snapshot.deleted", snapshot, change=change, run=run.pk)
+
+
+def being_deleted() -> set[int]:
+    """Snapshots that a run of ours deletes now: what becomes of them is that run's business."""
+    runs = Run.objects.active().filter(kind=DELETE)
+    return set(runs.values_list("params__snapshot", flat=True))
 
 
 def give_up(run: Run) -> None:

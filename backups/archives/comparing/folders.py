@@ -97,26 +97,36 @@ class _Comparing:
 
     def _verdict(self, member, path: str, kind: str, facts: os.stat_result, target: bytes, content) -> tuple:
         real = self.whole.get(member.target, member) if member.type == "h" else member
-        if real.type != kind:
-            return CHANGED, path, "another kind of entry"
-        if kind == "l" and reader.encoded(real.target) != target:
-            return CHANGED, path, "leads elsewhere"
-        if kind == "f" and (why := self._content(real, facts, content)):
-            return CHANGED, path, why
-        differs = ", ".join(_attributes(real, facts))
-        return (ATTRIBUTES, path, differs) if differs else (SAME, path)
+        kind, what = verdict(real, kind, facts, target, content, full=self.full)
+        return kind, path, what
 
-    def _content(self, member, facts: os.stat_result, content) -> str:
-        """What differs of the content; empty where nothing does."""
-        if member.size != facts.st_size:
-            return f"{facts.st_size - member.size:+,} bytes"
-        if member.mtime == facts.st_mtime_ns and not self.full:
-            return ""
-        try:
-            sha256 = digest(*content, sparse=member.sparse)
-        except (OSError, Unreadable) as error:
-            return f"cannot be read: {error}"
-        return "" if sha256 == member.sha256 else "content, or where its holes are" if member.sparse else "content"
+
+def verdict(
+    real: "reader.Entry", kind: str, facts: os.stat_result, target: bytes, content, *, full: bool
+) -> tuple[str, str]:
+    """What differs between an entry and what is there: of this ``kind``, with the text ``target`` of a link, and with
+    content to be read by way of ``content`` (root, directory, name)."""
+    if real.type != kind:
+        return CHANGED, "another kind of entry"
+    if kind == "l" and reader.encoded(real.target) != target:
+        return CHANGED, "leads elsewhere"
+    if kind == "f" and (why := _content(real, facts, content, full=full)):
+        return CHANGED, why
+    differs = ", ".join(_attributes(real, facts))
+    return (ATTRIBUTES, differs) if differs else (SAME, "")
+
+
+def _content(member: "reader.Entry", facts: os.stat_result, content, *, full: bool) -> str:
+    """What differs of the content; empty where nothing does."""
+    if member.size != facts.st_size:
+        return f"{facts.st_size - member.size:+,} bytes"
+    if member.mtime == facts.st_mtime_ns and not full:
+        return ""
+    try:
+        sha256 = digest(*content, sparse=member.sparse)
+    except (OSError, Unreadable) as error:
+        return f"cannot be read: {error}"
+    return "" if sha256 == member.sha256 else "content, or where its holes are" if member.sparse else "content"
 
 
 def digest(root: int, directory: bytes, name: bytes, *, sparse: bool) -> str:

@@ -205,7 +205,7 @@ def _obeying(progress: reader.Progress, cancelled: Cancel) -> reader.Progress:
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Millions of entries are no garbage: looking through them again and again takes a third of the time."""
     gc.disable()
     try:
@@ -216,7 +216,7 @@ def _uncollected() -> Iterator[None]:
 
 def main(argv: list[str] | None = None) -> int:
     """The portable program, faster."""
-    with _uncollected():
+    with uncollected():
         return reader.main(argv, reader.Hands(verify, extract))
 
 

@@ -47,6 +47,8 @@ def collect(pk: int, fence: int) -> None:
     except Unusable as trouble:
         _unusable(location, fence, trouble, rows)
         return
+    deleted = services.being_deleted()  # asked for after the files: one that is over by now has moved its row
+    rows = [row._replace(busy=row.busy or row.pk in deleted) for row in rows]
     work = match(rows, seen.files, time.time_ns())
     _record(location, fence, seen, work, _open(location, work, fence))
 

@@ -20,6 +20,7 @@ CALLED = {
     ArchiveState.FINISHED: ("finished", "Not read back"),
     ArchiveState.DAMAGED: ("damaged", "Damaged"),
     ArchiveState.MISSING: ("missing", "Missing"),
+    ArchiveState.DELETED: ("deleted", "Deleted"),
 }
 # The same for runs whose archive says nothing by itself.
 RAN = {
