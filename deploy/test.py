@@ -64,6 +64,7 @@ LAYERS: dict[str, tuple[Callable[[], None], ...]] = {
 LONG: dict[str, tuple[Callable[[], None], ...]] = {
     "servers": (need_elasticsearch,),
     "browser-long": (need_chromium, need_elasticsearch),
+    "explorer": (),
 }
 
 

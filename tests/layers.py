@@ -11,7 +11,7 @@ those marked ``db(only="postgresql")`` there alone, and one marked ``db(only="sq
 
 from pathlib import Path
 
-LAYERS = ("fast", "postgres", "elasticsearch", "redis", "browser", "faults", "servers", "browser-long")
+LAYERS = ("fast", "postgres", "elasticsearch", "redis", "browser", "faults", "servers", "browser-long", "explorer")
 BY_FIXTURE = {
     "chromium": "browser",
     "real_elasticsearch": "elasticsearch",

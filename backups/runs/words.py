@@ -62,6 +62,81 @@ KINDS: dict[str, KindWords] = {
         undone="Nothing was restored",
         rest="The directory is as it was.",
     ),
+    "restore_beside": KindWords(
+        "Restore",
+        "restore",
+        "What was restored so far is deleted again. Live indices are not touched.",
+        undone="Nothing was restored",
+        rest="What had been restored was deleted again. Live indices were not touched.",
+    ),
+    "restore_swap": KindWords(
+        "Restore by swap",
+        "replace",
+        "As long as no live index was replaced, everything stays as it was. Once one was, the rest is replaced too: "
+        "then roll back.",
+        "Look at the indices that it names, and at those whose names begin with before- and restoring-. Nobody can "
+        "restore over them until its locks are cleared.",
+        undone="The live indices are as they were",
+        rest="The copies were deleted again.",
+    ),
+    "restore_in_place": KindWords(
+        "Restore in place",
+        "replace",
+        "Before the server began, nothing is changed. After that the safety snapshot is put back.",
+        "Look at the indices that it names. A safety snapshot of them is in the repository.",
+        undone="The live indices are as they were",
+        rest="The safety snapshot was put back.",
+    ),
+    "restore_undo": KindWords(
+        "Roll back",
+        "rotate-clockwise-2",
+        "As long as no index was replaced, everything stays as it was. Once one was, the rest is rolled back too.",
+        "Look at the indices that it names, and at those whose names begin with before-.",
+        undone="The live indices are as they were",
+        rest="The safety copies are still there.",
+    ),
+    "delete_snapshot": KindWords(
+        "Delete snapshot",
+        "trash",
+        "Other snapshots stay. Once the call was sent, the deletion is not taken back.",
+        "Look whether the repository still has a snapshot of this name. If it has, delete it again; until then count "
+        "on neither outcome.",
+    ),
+    "delete_archive": KindWords(
+        "Delete archive",
+        "trash",
+        "Other archives stay. A file that was removed is not brought back.",
+        "Look into its location whether the file is there. If it is, delete it again.",
+    ),
+    "delete_safety_copy": KindWords(
+        "Remove safety copy",
+        "trash",
+        look="Look whether the cluster still has this index. If it has, the console tries again some hours later.",
+    ),
+    "delete_safety_files": KindWords(
+        "Remove safety copy",
+        "trash",
+        look="Look whether it is still there, and what has its name now.",
+    ),
+    "plan_restore_files": KindWords(
+        "Plan a restore from an archive", "restore", "Looking changes nothing.", look="It only reads: plan it again."
+    ),
+    "restore_files": KindWords(
+        "Restore files and Redis data",
+        "rotate-clockwise-2",
+        "What was put in place so far is taken back: the folders and databases are as they were.",
+        "Look into the folders and databases that it names. Safety copies of them are kept beside.",
+        undone="The folders and databases are as they were",
+        rest="What had been unpacked was removed again.",
+    ),
+    "restore_files_undo": KindWords(
+        "Roll back files and Redis data",
+        "rotate-clockwise-2",
+        "What was put back so far is taken back.",
+        "Look into the folders and databases that it names.",
+        undone="The folders and databases are as they were",
+        rest="The safety copies are still there.",
+    ),
     "take_out": KindWords("Take a file out", "file-text", "Nothing is kept of what was taken out so far."),
     "verify_archive": KindWords("Verify archive", "shield-check", "A verification changes nothing."),
     "verify_repository": KindWords(

@@ -14,6 +14,7 @@ from django.utils.functional import cached_property
 
 from backups.access import may
 from backups.access.models import Theme
+from backups.approvals.inbox import to_review, waiting_for
 from backups.runs.models import Run, RunState
 from backups.templatetags import formats
 
@@ -37,6 +38,11 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
     "Protect": (
         Entry("Snapshots", "snapshots:list", "database-export", key="s"),
         Entry("File and Redis archives", "archives:list", "file-zip", key="a"),
+        Entry("Retention", "retention:overview", "recycle"),
+    ),
+    "Recover": (
+        Entry("Restores", "restores:list", "restore", key="e"),
+        Entry("Approvals", "approvals:list", "user-check", key="p"),
     ),
     "Connect": (
         Entry("Clusters", "clusters:list", "database"),
@@ -119,8 +125,16 @@ class Console:
             "icon": entry.icon,
             "key": entry.key,
             "current": here == url or (url != "/" and here.startswith(url)),
-            "count": self.running if entry.page == "runs:list" else 0,
+            "hot": entry.page == "approvals:list",
+            "count": {"runs:list": lambda: self.running, "approvals:list": lambda: self.waiting}.get(
+                entry.page, int
+            )(),
         }
+
+    @cached_property
+    def waiting(self) -> int:
+        """How many requests wait for this person: for a vote, or to be looked at afterwards."""
+        return waiting_for(self.user).count() + to_review(self.user).count()
 
     @property
     def running(self) -> int:

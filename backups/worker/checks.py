@@ -8,6 +8,7 @@ from backups.archives.profiles import checks as archives
 from backups.archives.redis import checks as redis_checks
 from backups.clusters import checks as clusters
 from backups.repositories import checks as repositories
+from backups.restores import checks as restores
 from backups.runs import Done, Turn
 from backups.runs.models import RunState
 from backups.snapshots import checks as snapshots
@@ -18,6 +19,9 @@ CHECKS = {
     "contents": contents.check_contents,
     "patterns": snapshots.check_patterns,
     "redis": redis_checks.check_redis,
+    "compare_plan": restores.compare_plan,
+    "restore_plan": restores.check_plan,
+    "undo_plan": restores.check_undo,
     "sources": archives.check_sources,
 }
 

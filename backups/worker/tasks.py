@@ -5,6 +5,7 @@ import time
 from django.conf import settings
 from django_q.brokers import get_broker
 
+from backups.approvals import mail
 from backups.audit.origin import origin_context
 from backups.runs import advance
 
@@ -51,3 +52,9 @@ def collect_location(pk: int, fence: int) -> None:
     pulse.touch(pulse.TASK)
     with origin_context(command="collector", host=settings.WORKER_HOST):
         collecting.collect_location(pk, fence)
+
+
+def send_mail() -> None:
+    """Send a few letters. A mail server that does not answer keeps this task for some seconds, and nothing else."""
+    pulse.touch(pulse.TASK)
+    mail.send_due()

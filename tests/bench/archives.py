@@ -64,10 +64,10 @@ def _files(place: Place) -> Iterator[Row]:
         ("logs", "gz", "tar cf - -C {0} . | zstd -q -1 -T2", 0.8),
     ):
         corpus = place.corpus(name)
-        yield _beside(
+        yield beside(
             f"pack {name.replace('_', ' ')}, {codec}",
-            lambda corpus=corpus, codec=codec: _pack(corpus, place.fresh() / "out", codec),
-            lambda corpus=corpus, peer=peer: _shell(peer.format(corpus) + f" > {place.fresh()}/out"),
+            lambda corpus=corpus, codec=codec: pack(corpus, place.fresh() / "out", codec),
+            lambda corpus=corpus, peer=peer: shell(peer.format(corpus) + f" > {place.fresh()}/out"),
             bar,
         )
         if name == "logs":
@@ -83,12 +83,12 @@ def _encrypting(place: Place) -> Row:
     from backups.archives.format.age.keys import Identity
 
     weights, plain = place.corpus("weights"), place.root / "plain"
-    _shell(f"cat {weights}/model-0000[01].bin > {plain}")
+    shell(f"cat {weights}/model-0000[01].bin > {plain}")
     recipient = Identity(os.urandom(32)).recipient
-    return _beside(
+    return beside(
         "encrypt 1 GiB",
         lambda: _encrypt(plain, _emptied(place) / "out.age", recipient),
-        lambda: _shell(f"age -r {recipient} -o {_emptied(place)}/out.age {plain}"),
+        lambda: shell(f"age -r {recipient} -o {_emptied(place)}/out.age {plain}"),
         1.2,
         program=("age", "age"),
     )
@@ -148,22 +148,22 @@ def _megabytes(place: Place, *roots: Path) -> int:
 def _reading(place: Place) -> Iterator[Row]:
     small, big = place.root / "small.tar.gz", place.root / "weights.tar.gz"
     for archive, name in ((small, "small_files"), (big, "weights")):
-        _pack(place.corpus(name), archive, "gz")
+        pack(place.corpus(name), archive, "gz")
         shutil.rmtree(place.root / name)
-    yield _beside(
+    yield beside(
         "extract small files, checked",
         lambda: _program("extract", small, "--to", place.fresh() / "to"),
-        lambda: _shell(f"tar xzf {small} -C {place.fresh()}"),
+        lambda: shell(f"tar xzf {small} -C {place.fresh()}"),
         1.2,
     )
-    yield _beside("verify small files", lambda: _program("verify", small), lambda: _shell(f"gzip -t {small}"), 1.5)
-    yield _beside(
-        "list small files", lambda: _program("list", small), lambda: _shell(f"tar tzf {small} > /dev/null"), 0.4
+    yield beside("verify small files", lambda: _program("verify", small), lambda: shell(f"gzip -t {small}"), 1.5)
+    yield beside(
+        "list small files", lambda: _program("list", small), lambda: shell(f"tar tzf {small} > /dev/null"), 0.4
     )
-    yield _beside(
+    yield beside(
         "extract weights, checked",
         lambda: _program("extract", big, "--to", _emptied(place) / "to"),
-        lambda: _shell(f"igzip -d -c {big} | tar x -C {_emptied(place)}"),
+        lambda: shell(f"igzip -d -c {big} | tar x -C {_emptied(place)}"),
         0.6,
         program=("igzip", "isal"),
     )
@@ -176,7 +176,7 @@ def _emptied(place: Place) -> Path:
     return place.fresh()
 
 
-def _beside(name: str, ours: Callable, peer: Callable, bar: float, program: tuple[str, str] = ()) -> Row:
+def beside(name: str, ours: Callable, peer: Callable, bar: float, program: tuple[str, str] = ()) -> Row:
     if program and not shutil.which(program[0]):
         from deploy.sandbox import packages
 
@@ -192,7 +192,7 @@ def _beside(name: str, ours: Callable, peer: Callable, bar: float, program: tupl
     return Row(name, f"{a:.2f} s", f"{b:.2f} s", f"{a / b:.2f}", f"at most {bar}", a / b <= bar)
 
 
-def _pack(corpus: Path, path: Path, codec: str) -> float:
+def pack(corpus: Path, path: Path, codec: str) -> float:
     from backups.archives.format.writer import About, ArchiveWriter
 
     began = time.perf_counter()
@@ -207,7 +207,7 @@ def _program(*arguments) -> float:
     return _timed([sys.executable, "-m", "backups.archives.format.fast", *map(str, arguments)])
 
 
-def _shell(line: str) -> float:
+def shell(line: str) -> float:
     return _timed(["bash", "-o", "pipefail", "-c", line])
 
 
@@ -236,16 +236,16 @@ def _redis() -> Iterator[Row]:
     with _server() as source, _server() as target, tempfile.TemporaryDirectory(prefix="console-bench-") as folder:
         _fill(source)
         dump, memory = Path(folder) / "dump.rdb", []
-        yield _beside(
+        yield beside(
             f"Redis, {REDIS_KEYS:,} keys, backup",
             lambda: _copy(source, dump, memory),
-            lambda: _shell(f"redis-cli -p {source.port} --rdb {folder}/peer.rdb 2>/dev/null"),
+            lambda: shell(f"redis-cli -p {source.port} --rdb {folder}/peer.rdb 2>/dev/null"),
             1.15,
         )
         most = max(memory)
         yield Row("memory of the backup", f"{most} MB", "–", "–", f"at most {REDIS_MB} MB", most <= REDIS_MB)
         records = list(_records(source))
-        yield _beside(
+        yield beside(
             f"Redis, {REDIS_KEYS:,} keys, restore",
             lambda: _restore(target, dump),
             lambda: _replay(target, records),

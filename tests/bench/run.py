@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
-BENCHMARKS = ("snapshot", "run_list", "refresh", "lists", "watching", "verify", "archives")
+BENCHMARKS = ("snapshot", "run_list", "refresh", "lists", "watching", "verify", "archives", "restores", "file_plans")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ class Person:
     """``page`` is Playwright's; ``complaints`` are console errors, policy violations and failed answers."""
 
     def __init__(self, browser: Browser, console: Console, *, size: dict = DESK, theme: str = "light") -> None:
-        self.console = console
+        self.console, self.name = console, ""
         self.context = browser.new_context(viewport=size, color_scheme=theme, reduced_motion="reduce")
         self.context.set_default_timeout(15_000)
         self.page: Page = self.context.new_page()
@@ -28,6 +28,7 @@ class Person:
         self.page.on("response", self._answered)
 
     def sign_in(self, name: str) -> "Person":
+        self.name = name
         self.page.goto(f"{self.console.url}/sign-in/")
         self.page.get_by_label("Name").fill(name)
         self.page.get_by_label("Password", exact=True).fill(self.console.people[name])

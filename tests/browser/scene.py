@@ -16,10 +16,14 @@ from tests.fakes.elasticsearch import FakeElasticsearch
 # One process of the console plays the pieces that come in, a line each; what a piece shows goes back.
 STAGE = """
 import json, sys, time
+from pathlib import Path
 from datetime import timedelta
 from django.db.models import F
 from django.conf import settings
+from backups import clock
 from backups.access.models import User
+from backups.approvals import services as approvals
+from backups.approvals import voting
 from backups.archives.profiles import services as archive_profiles
 from backups.archives.locations.services import save_location
 from backups.archives.models import Archive, ArchiveLocation, ArchiveProfile, RedisServer
@@ -30,6 +34,14 @@ from backups.clusters.models import Cluster
 from backups.clusters.services import save_cluster
 from backups.repositories.models import Repository
 from backups.repositories.services import request_registration
+from backups.restores import services as restores
+from backups.restores.archives import services as archive_restores
+from backups.restores.archives.asked import Asked as AskedOfArchive
+from backups.restores.indices.asked import Asked
+from backups.restores.models import RestorePlan, TargetLock
+from backups.retention.asking import ask_delete
+from backups.retention.holds import place_hold
+from backups.retention.models import SafetyCopy
 from backups.runs.models import Run, RunLogLine, RunStep
 from backups.snapshots.models import Snapshot, SnapshotProfile
 from backups.snapshots.services import queue_snapshot, save_profile
@@ -126,6 +138,86 @@ show(redis=state.pk, recipient=safe.pk, archive=archive.pk, archive_run=made.pk,
     archive_failed=failed.archive_run.archive.pk,
     location=location.pk, archive_profile=files.pk, archive_profile_empty=none.pk)
 """
+RETENTION = """
+until_then = clock.now() + timedelta(days=30)
+held = Snapshot.objects.get(pk=given["snapshot"])
+hold = place_hold(actor=operator, copy=held, until=until_then, reason="Legal hold: case INC-4402 needs these events.")
+place_hold(actor=operator, copy=archive, until=until_then, reason="The models of before the upgrade of the sensors.")
+asked = ask_delete(actor=operator, copy=held, typed_name=held.name, ticket="INC-4402",
+    reason="The case was closed, and the disk of the repository is nearly full.")
+for name, days, form in (("events-before-145", 3, "index"), ("/opt/cybersift/models.before-146", 12, "folder")):
+    SafetyCopy.objects.create(run=made, form=form, name=name, of=name.partition(".")[0].removesuffix("-before-145"),
+        cluster=cluster if form == "index" else None, host="" if form == "index" else settings.WORKER_HOST,
+        state="kept", made_at=clock.now(), keep_until=clock.now() + timedelta(days=days), bytes=31_418_022)
+show(hold=hold.pk, deletion_request=asked.pk, free_snapshot=Snapshot.objects.filter(state="partial").last().pk)
+"""
+REQUESTS = """
+def ask(who, title, risk, reason, **more):
+    given = {"kind": "restore", "template": "none", "subject": "soc", "key": title}
+    given |= {"summary": {"tags": ["214.6 GiB"]}}
+    given |= {"risk_reason": "2 live indices are replaced and 104,211 newer documents drop out of search"}
+    plan = json.dumps({"indices": ["events-1", "events-2"], "into": "soc-prod"})
+    return approvals.file_request(actor=who, title=title, risk=risk, reason=reason, text=plan, **(given | more))
+vote = {"actor": User.objects.get(username="approver2")}
+asked = ask(operator, "Restore 12 indices into soc-prod", "R2", "Analysts miss events of two days", ticket="INC-4471")
+approvals.comment(asked, text="Are the firewall indices part of the report?", **vote)
+harm = ask(admin, "Delete 14 snapshots from nightly", "R3", "The contract with this client has ended")
+voting.approve(harm, digest=harm.digest, comment="As agreed with the client", **vote)
+bad = ask(operator, "Restore 3 indices into soc-prod", "R2", "Something is wrong with the alerts")
+voting.reject(bad, digest=bad.digest, comment="Please restore them under new names first", **vote)
+glass = ask(admin, "Restore cluster state into soc-prod", "R3", "The cluster lost its templates", break_glass=True)
+approvals.withdraw(glass, actor=admin)
+show(request=asked.pk, request_harm=harm.pk, request_rejected=bad.pk, request_glass=glass.pk)
+"""
+RESTORES = """
+source, lead = Snapshot.objects.get(pk=given["snapshot"]), User.objects.get(username="approver")
+def plan(mode, *names, **options):
+    asked = Asked(names=names, mode=mode, token=restores.new_token(), **options)
+    return planned(restores.queue_plan(actor=operator, snapshot=source, options=asked.as_options()))
+def planned(check):
+    found = done(check).result
+    assert "plan" in found, found
+    return RestorePlan.objects.get(pk=found["plan"])
+def send(plan, reason, **said):
+    assert not plan.blocked, plan.text
+    return restores.ask(actor=operator, plan=plan, reason=reason, typed_name="soc-prod", **said)
+def carried_out(asked):
+    if asked.needed:
+        voting.approve(asked, actor=lead, digest=asked.digest, comment="As agreed in the morning round")
+    asked.refresh_from_db()
+    run = done(asked.run)
+    assert run.state == "succeeded", run.error
+    return run
+night, other, third, fourth, fifth = given["events"]
+lost = plan("beside", third)
+locked = carried_out(send(lost, "A look at the night of the incident"))
+Run.objects.filter(pk=locked.pk).update(state="failed", effect="unknown", result={},
+    error="The cluster does not answer any more. Somebody must look at the cluster.")
+TargetLock.objects.create(target=f"index:{cluster.uuid}:restored-{third}", run=locked, taken_at=clock.now())
+swapped = plan("swap", night, other)
+run = carried_out(send(swapped, "Analysts miss the logins of two nights in the search", ticket="INC-4471"))
+back = planned(restores.queue_undo(RestorePlan.objects.get(pk=swapped.pk), actor=operator))
+blocked = plan("beside", third, fourth, *given["others"])
+wanted = plan("swap", fourth, fifth, aliases=True)
+waiting = plan("in_place", fourth)
+asked = send(waiting, "There is no room on the data nodes for a second copy of it", ticket="INC-4475")
+approvals.comment(asked, text="Who else writes to this index at the moment?", actor=lead)
+no = plan("swap", fifth)
+voting.reject(send(no, "The mapping of this day is wrong, says the feed"), actor=lead,
+    digest=no.digest, comment="Please restore it beside first, and compare")
+learned = Path(files.sources[0]["path"])
+(learned / "tuned-by-hand.json").write_text("{}")
+of_files = AskedOfArchive(token=restores.new_token(), folders=(files.sources[0]["name"],), remove=True)
+planning = done(archive_restores.queue_plan(actor=operator, archive=archive, options=of_files.as_options()))
+assert planning.state == "succeeded", planning.error
+failed = Run.objects.create(kind="check", state="succeeded", subject="restores:plan", actor=operator, key="no answer",
+    queued_at=clock.now(), ended_at=clock.now(),
+    params={"template": "backups/restores/_checked.html", "snapshot": source.pk},
+    result={"error": "soc-prod does not answer: connection refused.", "detail": ""})
+show(plan=wanted.pk, plan_blocked=blocked.pk, plan_waiting=waiting.pk, plan_done=swapped.pk, plan_back=back.pk,
+    plan_rejected=no.pk, plan_locked=lost.pk, checking=failed.pk, plan_archive=planning.result["plan"],
+    restore_run=run.pk, restore_request=asked.pk, restore_done=RestorePlan.objects.get(pk=swapped.pk).request_id)
+"""
 # A run of today is made one of some hours ago, its four steps taking as long as they would with so much data.
 BACK = """
 back = timedelta(hours=given["hours"])
@@ -163,9 +255,20 @@ def make(console: Console, fake: FakeElasticsearch, *, days: int = 0) -> dict[st
         keys |= {"run": good["run"], "snapshot": good["snapshot"]} | play(FAILED)
         fake.add_snapshot("nightly", "soc-2025-archive", (f"events-{day(7)}",))
         fake.damaged.add("soc-2025-archive")
-        keys |= play(DAMAGED) | play(ARCHIVES, **folders(console))
+        keys |= play(DAMAGED) | play(ARCHIVES, **folders(console)) | play(REQUESTS)
+        keys |= restores(play, fake, good["snapshot"])
+        keys |= play(RETENTION, snapshot=good["snapshot"])
         fake.snapshots_are(started=time.time(), ended=0.0, held=True, copied=11)
         return keys | play(RUNNING, name=f"soc-{day(0)}-noon")
+
+
+def restores(play, fake: FakeElasticsearch, snapshot: int) -> dict[str, int]:
+    """Plans and requests of every kind; some events came in since the snapshot."""
+    events = [f"events-{day(ago)}" for ago in range(5)]
+    for number, name in enumerate(events):
+        fake.indices[name].newer = 4211 + 17 * number
+        fake.write(name, fake.indices[name].newer)
+    return play(RESTORES, snapshot=snapshot, events=events, others=[f"alerts-{day(0)[:7]}"])
 
 
 def snapshot(play, fake: FakeElasticsearch, name: str, *, hours: int, took: int = 1214, reason: str = "") -> dict:
@@ -191,6 +294,7 @@ def furnish(fake: FakeElasticsearch) -> None:
     """A week of events and what else a server of this kind has, with names that people would give."""
     fake.name, fake.node_name = "soc-prod", "es-data-01"
     fake.snapshots_are(shard_bytes=31_418_022)
+    fake.disk = {"total_in_bytes": 2 * 2**40, "available_in_bytes": 2**40}
     for ago in range(8):
         documents = 184_000 + 3_331 * (8 - ago) % 7_919
         fake.add_index(f"events-{day(ago)}", documents, primaries=2, bytes_each=611)

@@ -19,6 +19,7 @@ from backups.snapshots.services import queue_snapshot
 from tests.elasticsearch.scene import Scene
 from tests.elasticsearch.test_collector import refresh, states
 from tests.elasticsearch.test_server_dies import is_over, work
+from tests.gateways.scenes import flip
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -50,13 +51,6 @@ class Damage:
 
     def empty(self) -> None:
         shutil.rmtree(self.folder)
-
-
-def flip(file: Path) -> None:
-    """Some bytes in the middle are not what they were."""
-    whole, middle = bytearray(file.read_bytes()), file.stat().st_size // 2
-    whole[middle : middle + 8] = (byte ^ 0xFF for byte in whole[middle : middle + 8])
-    file.write_bytes(whole)
 
 
 @pytest.fixture

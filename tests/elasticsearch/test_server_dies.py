@@ -1,8 +1,6 @@
 """Elasticsearch is killed with -9 in the middle of four runs and comes back on the same data: what the console says
 then is true, and known within a minute of its return."""
 
-import pytest
-
 from backups.audit import verify
 from backups.repositories.services import request_registration
 from backups.runs import advance, request_cancel
@@ -10,26 +8,11 @@ from backups.runs.models import Run
 from backups.snapshots.models import Snapshot
 from backups.snapshots.services import queue_snapshot
 from backups.worker.kinds import KINDS
-from deploy.sandbox.elasticsearch import NotStarted
-from deploy.sandbox.kinds import DEFAULT
-from deploy.sandbox.packages import Missing
-from tests.conftest_elasticsearch import not_tested
-from tests.elasticsearch.mortal import Mortal
 from tests.elasticsearch.scene import Scene
 from tests.elasticsearch.test_collector import refresh, states
 from tests.elasticsearch.test_snapshots import big_text
 
 MINUTE = 60
-
-
-@pytest.fixture(scope="module")
-def mortal_elasticsearch(tmp_path_factory):
-    try:
-        server = Mortal(tmp_path_factory.mktemp("elasticsearch"))
-    except (Missing, NotStarted) as problem:
-        not_tested(DEFAULT, problem)
-    yield server
-    server.stop()
 
 
 def test_killed_in_the_middle_of_four_runs(mortal_elasticsearch, cast):

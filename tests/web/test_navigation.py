@@ -7,7 +7,8 @@ from backups.runs.models import Run, RunState
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.web.urls")]
 
-EVERYBODY = ["Dashboard", "Runs", "Snapshots", "File and Redis archives", "Clusters", "Repositories"]
+PROTECT = ["Snapshots", "File and Redis archives", "Retention"]
+EVERYBODY = ["Dashboard", "Runs", *PROTECT, "Restores", "Approvals", "Clusters", "Repositories"]
 
 
 def sections(html: str) -> list[str]:

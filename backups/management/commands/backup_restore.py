@@ -5,6 +5,7 @@ backup_restore -o list    -p ARCHIVE [--only PATTERN]
 backup_restore -o verify  -p ARCHIVE
 backup_restore -o compare -p ARCHIVE [--only PATTERN]
 backup_restore -o restore -p ARCHIVE --to DIRECTORY [--redis URL] [--only PATTERN] [--dry-run]
+backup_restore -o restore -p ARCHIVE --as NAME --reason WHY [--ticket NR] [--remove] [--break-glass]
 """
 
 import re
@@ -16,14 +17,15 @@ from django.core.management.base import BaseCommand
 from backups.archives import command_line
 from backups.archives.command_line import Ended
 from backups.audit.origin import origin_context
+from backups.restores.archives import command_line as over_live
 from backups.worker.kinds import KINDS
 
 ODD = re.compile("[\ud800-\udfff]")
 """How Python gives bytes of an argument that are not UTF-8: no database keeps them."""
 EXIT = """
 Exit status: 0 done; 1 failed, or the archive is damaged; 2 wrong use; 3 not possible here (no such file, no right, a
-program is missing); 4 the target is not empty; 5 no space; 6 another one is at work there; 7 done, with warnings;
-130 interrupted.
+program is missing); 4 the target is not empty, or a request was filed that other people have to approve; 5 no space;
+6 another one is at work there; 7 done, with warnings; 130 interrupted.
 """
 
 
@@ -45,18 +47,33 @@ class Command(BaseCommand):
         parser.add_argument("--identity", type=Path, help="file with the age key of an encrypted archive")
         parser.add_argument("--dry-run", action="store_true", help="restore: look, and write nothing")
         parser.add_argument("--full", action="store_true", help="compare: read all content, not size and time only")
+        parser.add_argument(
+            "--as", dest="person", default="", metavar="NAME", help="restore over live data: who asks for it"
+        )
+        parser.add_argument("--ticket", default="", help="restore over live data: stands in the request")
+        parser.add_argument(
+            "--remove", action="store_true", help="restore over live data: also remove what the archive does not have"
+        )
+        parser.add_argument(
+            "--break-glass",
+            action="store_true",
+            help="restore over live data: start without approval; everybody is told, and it has to be reviewed",
+        )
         parser.add_argument("--reason", default="", help="stands in the audit log")
         parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
     def handle(self, *args, operation: str, json: bool, **options) -> None:
-        asked = {name: options[name] for name in command_line.OPTIONS}
+        asked = {name: options[name] for name in command_line.OPTIONS + command_line.OVER_LIVE}
+        work = command_line.OPERATIONS[operation]
+        if operation == "restore" and options["person"]:
+            work = over_live.ask
         console = command_line.Lines(sys.stdout) if json else command_line.Terminal(sys.stdout, sys.stderr)
         if any(ODD.search(str(word)) for word in sys.argv):
             console.failed("An argument is not UTF-8.", command_line.USAGE)
             sys.exit(command_line.USAGE)
         with origin_context(command=f"backup_restore {operation}"):
             try:
-                code = command_line.OPERATIONS[operation](console, KINDS, **asked)
+                code = work(console, KINDS, **asked)
             except Ended as error:
                 console.failed(str(error), error.code)
                 code = error.code

@@ -1,0 +1,1 @@
+"""Redis databases out of an archive: found, loaded, exchanged, judged, and taken back."""

@@ -1,0 +1,86 @@
+"""The way back before anything live was touched: what this restore made is deleted again, and the run ends."""
+
+from backups.gateways.elasticsearch import restores as es
+from backups.gateways.elasticsearch import swapping
+from backups.gateways.elasticsearch.answers import acknowledged
+from backups.gateways.elasticsearch.errors import NotFound, OutcomeUnknown
+from backups.gateways.errors import GatewayError
+from backups.runs import Done, Stay
+from backups.runs.models import Effect, Level, RunState
+
+from . import overwriting, safety
+
+RESTORED = ("SNAPSHOT", "PEER")
+
+
+def begin(job, state: str, why: str, detail: str = "") -> Stay:
+    """From the next turn on ``remove`` works. ``state`` is how the run will end, ``why`` the sentence for it."""
+    job.turn.log(why, Level.WARNING)
+    job.turn.remember(removing={"state": state, "why": why, "detail": detail[:20_000]})
+    return Stay()
+
+
+def remove(job) -> Stay | Done:
+    """One turn: delete what is there of the restore, until nothing is. Only what was free when the plan was made, and
+    was made by a call of this run: before one was sent there is nothing to delete."""
+    turn, end = job.turn, job.turn.memory["removing"]
+    sent = "sent_at" in turn.memory or turn.memory.get("batch", 0)
+    try:
+        if job.in_place and (going := _as_it_was(job, sent)) is not None:
+            return going
+        there = _ours(job) if sent else []
+        for name in there:
+            _delete(job, name)
+    except GatewayError as error:
+        return job.silent(error, for_ever=bool(sent))
+    turn.forget("silent_since")
+    if there:
+        return Stay(0.5)
+    safety.drop(job)
+    effect = Effect.ROLLED_BACK if sent else Effect.NONE
+    if sent and job.document["options"].get("global_state"):
+        why = f"{end['why']} The indices were removed again, but the global state that came with them stays."
+        return job.over(RunState.FAILED, Effect.UNKNOWN, error=f"{why} Somebody must look.", detail=end["detail"])
+    what = "What had been restored was removed again." if sent else "Nothing was changed."
+    if end["state"] == RunState.CANCELLED:
+        return job.over(RunState.CANCELLED, effect, f"{end['why']} {what}")
+    return job.over(RunState.FAILED, effect, error=f"{end['why']} {what}", detail=end["detail"])
+
+
+def _as_it_was(job, sent) -> Stay | Done | None:
+    """In place: what was overwritten is brought back from the safety snapshot, what was only closed is opened. None
+    when that is done."""
+    return overwriting.put_back(job) if sent else overwriting.reopen(job)
+
+
+def _ours(job) -> list[str]:
+    """What is there of the restore. An index of one of its names that did not come from a snapshot is of somebody
+    else: it came between the last look and the call, which the server refused then. Working names are ours alone; and
+    where the snapshot lacks shards the server makes them empty."""
+    names = sorted(swapping.exists(job.reader(), made_by(job)))
+    if job.document["source"]["state"] != "SUCCESS":
+        return names
+    ours = job.turn.memory.get("ours", [])
+    doubtful = [row.target for row in job.going if not row.work and row.target in names and row.target not in ours]
+    found = es.recoveries(job.reader(), doubtful)
+    foreign = {one.index for one in found if one.primary and one.type not in RESTORED}
+    for name in sorted(foreign):
+        job.turn.log(f"{name} may not be of this restore, and stays. Look at it.", Level.WARNING)
+    return [name for name in names if name not in foreign]
+
+
+def made_by(job) -> list[str]:
+    """Names that only this restore can have made: they were free when it began, and it has locked them."""
+    free = {name for name, was in job.document["bound"].items() if was == "not there"}
+    return [row.restored_as for row in job.going if f"index {row.restored_as}" in free]
+
+
+def _delete(job, name: str) -> None:
+    call = swapping.delete_index_call(name)
+    job.turn.log(call.text(), Level.CALL)
+    try:
+        acknowledged(call, job.writer().send(call, job.opaque_id))
+    except NotFound:
+        pass
+    except OutcomeUnknown as error:
+        job.turn.log(f"{error.message} Looking whether {name} is gone.", Level.WARNING)

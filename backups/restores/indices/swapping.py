@@ -1,0 +1,253 @@
+"""The step that puts proven copies in the place of live indices, one after the other.
+
+Each turn looks where the swap of an index stands and sends what comes next (``swap.next_call``). A call whose answer
+was lost is waited for as long as a server may still carry it out, before anybody decides what comes next.
+"""
+
+import time
+from datetime import timedelta
+
+from backups import clock
+from backups.gateways.elasticsearch import indices as es_indices
+from backups.gateways.elasticsearch import restores as es
+from backups.gateways.elasticsearch import swapping as gateway
+from backups.gateways.elasticsearch.answers import acknowledged
+from backups.gateways.elasticsearch.call import Call
+from backups.gateways.elasticsearch.client import Client
+from backups.gateways.elasticsearch.errors import Answered, NotFound, OutcomeUnknown
+from backups.gateways.errors import GatewayError
+from backups.restores.job import LOST_FOR
+from backups.runs import Next, Stay, Turn
+from backups.runs.models import Level, RunState
+from backups.templatetags.formats import count_of
+
+from . import calls, removing, safety
+from .calls import Purpose, frozen_call
+from .job import IndicesJob
+from .rows import Row
+from .swap import (
+    ALIAS_BACK,
+    BACK,
+    BLOCK_BEFORE,
+    DELETE_BEFORE,
+    UNBLOCK_LIVE,
+    UNBLOCK_WORK,
+    Finished,
+    Now,
+    Stand,
+    Stuck,
+    Wait,
+    next_call,
+    way_back,
+)
+
+TURN_SECONDS = 3
+"""So long one turn goes on with the next call, so that a name is missing for a moment only."""
+
+TAKES_AWAY = (Purpose.DELETE_LIVE, Purpose.ALIAS)
+
+WAITED_FOR = timedelta(minutes=5)
+
+REFUSALS = 3
+"""A refused call proves that it did nothing, so it is sent again; after so many the swap is given up."""
+
+
+def swap(turn: Turn):
+    """One turn of the swap of the first index that is not in place yet."""
+    job = IndicesJob.of(turn)
+    if "removing" in turn.memory:
+        return removing.remove(job)
+    if "safety" not in turn.memory:
+        return safety.announce(job)
+    if _lost_lately(turn):
+        return Stay(1)
+    done = {*turn.memory.get("swapped", []), *turn.memory.get("left", [])}
+    waiting = [row for row in job.swaps if row.source not in done]
+    if not waiting:
+        return Next(f"{count_of(len(turn.memory['swapped']), 'index', 'indices')} in place")
+    try:
+        return _advance(job, waiting[0])
+    except OutcomeUnknown as error:
+        turn.log(f"{error.message} Looking again in {LOST_FOR.seconds} s.", Level.WARNING)
+        turn.remember(call_lost_at=clock.now())
+        return Stay(1)
+    except Answered as error:
+        return _refused(job, waiting[0], error)
+    except GatewayError as error:
+        # Something of ours may be outstanding (a block, a missing name), and where it stands can be read later.
+        return job.silent(error, for_ever=True)
+
+
+def _advance(job: IndicesJob, row: Row):
+    turn, until = job.turn, time.monotonic() + TURN_SECONDS
+    reader, writer = job.reader(), job.writer()
+    while time.monotonic() < until:
+        stand = look(job, row, reader, writer)
+        turn.forget("silent_since")
+        if _wants_back(job, stand):
+            turn.remember(back=True)
+        found = way_back(stand) if turn.memory.get("back") else next_call(stand)
+        if stand.work is not None and stand.work.documents is not None:
+            turn.remember(documents=stand.work.documents)
+        if isinstance(found, Wait):
+            return _wait(job, stand, found)
+        if isinstance(found, Stuck):
+            return _stuck(job, stand, found)
+        if isinstance(found, Finished):
+            return _finished(job, row, stand)
+        if found in TAKES_AWAY and (changed := _aliases_changed(row, reader)):
+            return _stuck(job, stand, Stuck(changed))
+        _send(job, writer, found, row)
+        if found in (Purpose.DELETE_LIVE, Purpose.UNALIAS):
+            # The name is missing from here on: nothing is looked at before it is there again.
+            _send(job, writer, Purpose.PLACE, row)
+        turn.forget("refused", "waits_since")
+    return Stay()
+
+
+def _aliases_changed(row: Row, reader: Client) -> str:
+    """The plan says which aliases the new index gets: others that came since must not be lost without a word."""
+    described = es_indices.describe(reader, [row.source]).get(row.source)
+    if described is None or described.get("aliases", {}) == row.aliases_now:
+        return ""
+    return f"The aliases of {row.source} were changed since the plan was made. Make a new plan."
+
+
+def _wait(job: IndicesJob, stand: Stand, found: Wait):
+    """Shards come up in a moment; what does not come is given up, so that no index takes no writes for ever."""
+    turn, now = job.turn, clock.now()
+    since = turn.moment("waits_since") or now
+    turn.remember(waits_since=since)
+    if now - since < WAITED_FOR:
+        return Stay(0.5)
+    turn.forget("waits_since")
+    return _stuck(job, stand, Stuck(f"For {WAITED_FOR.seconds // 60} min {found.what}."))
+
+
+def look(job: IndicesJob, row: Row, reader: Client, writer: Client) -> Stand:
+    """Where the swap of this index stands."""
+    names = [name for name in (row.source, row.work, row.before) if name]
+    places = gateway.places(reader, names)
+    counts = es.counts(writer, [name for name, place in places.items() if place.active])
+    now = {
+        name: Now(
+            place.uuid,
+            place.active,
+            place.blocked,
+            counts[name].documents if _whole(counts, name) else None,
+            place.cloned,
+        )
+        for name, place in places.items()
+    }
+    by_alias = job.by_alias
+    guard, ours = (True, False) if by_alias else _guard(job, row, reader)
+    behind = [] if row.source in places else gateway.aliases_named(reader, [row.source]).get(row.source, [])
+    return Stand(
+        old_uuid=row.uuid_now,
+        live=now.get(row.source),
+        work=now.get(row.work),
+        before=now.get(row.before),
+        guarded=guard,
+        guard_is_ours=ours,
+        by_alias=by_alias,
+        work_is_kept=job.is_undo,
+        is_alias=row.work in behind if by_alias else bool(behind),
+        was_blocked=row.blocked_now,
+        was_alias=job.is_undo and not row.uuid_now and bool(row.before),
+    )
+
+
+def _whole(counts: dict[str, es.Count], name: str) -> bool:
+    return name in counts and counts[name].whole
+
+
+def _guard(job: IndicesJob, row: Row, reader: Client) -> tuple[bool, bool]:
+    """Whether the name cannot be made anew by a writer, and whether our own setting sees to that."""
+    guard = job.value(Purpose.GUARD, row.source)
+    before = job.value(Purpose.UNGUARD, row.source)
+    return (now := gateway.auto_create(reader).persistent) == guard, now == guard != before
+
+
+def _send(job: IndicesJob, writer: Client, purpose: str, row: Row) -> None:
+    call = _call(job, purpose, row)
+    job.turn.log(call.text(), Level.CALL)
+    try:
+        acknowledged(call, writer.send(call, job.opaque_id))
+    except NotFound:
+        if purpose not in (Purpose.DELETE_LIVE, Purpose.DELETE_WORK, DELETE_BEFORE):
+            raise
+
+
+def _call(job: IndicesJob, purpose: str, row: Row) -> Call:
+    """The frozen call; what the way back needs is no part of the plan."""
+    unplanned = {
+        UNBLOCK_LIVE: lambda: gateway.block_writes_call(row.source, False),
+        UNBLOCK_WORK: lambda: gateway.block_writes_call(row.work, False),
+        DELETE_BEFORE: lambda: gateway.delete_index_call(row.before),
+        BLOCK_BEFORE: lambda: gateway.block_writes_call(row.before, True),
+        BACK: lambda: calls.back_call(row, job.capabilities),
+        ALIAS_BACK: lambda: gateway.add_aliases_call(row.before, {row.source: {}, **row.aliases_now}),
+    }
+    if purpose in unplanned:
+        return unplanned[purpose]()
+    if purpose == Purpose.DELETE_WORK and not job.calls(purpose, row.source):
+        return gateway.delete_index_call(row.work)
+    return frozen_call(job.calls(purpose, row.source)[0])
+
+
+def _lost_lately(turn: Turn) -> bool:
+    lost_at = turn.moment("call_lost_at")
+    if lost_at is None:
+        return False
+    if clock.now() - lost_at < LOST_FOR:
+        return True
+    turn.forget("call_lost_at")
+    return False
+
+
+def _wants_back(job: IndicesJob, stand: Stand) -> bool:
+    """A cancel is obeyed as long as no live index was taken away; after that the swap goes on to its end."""
+    if not job.turn.cancel_requested or job.turn.memory.get("swapped"):
+        return False
+    return stand.is_untouched
+
+
+def _finished(job: IndicesJob, row: Row, stand: Stand):
+    turn = job.turn
+    if turn.memory.get("swapped") and turn.memory.get("back"):
+        # Others are in place already: this one and those after it stay as they were, and the run says so.
+        turn.remember(left=[*turn.memory.get("left", []), row.source])
+        return Stay()
+    if turn.memory.get("back"):
+        why = turn.memory.get("why_back", "Cancelled.")
+        state = RunState.CANCELLED if turn.cancel_requested else RunState.FAILED
+        return removing.begin(job, state, why)
+    turn.log(f"{row.source} is in place{f'; the old one is kept as {row.before}' if row.before else ''}.", Level.DONE)
+    # In place it has what the copy had; what writers add from now on comes on top.
+    documents = turn.memory.get("swapped_documents", {}) | {row.source: turn.memory.get("documents")}
+    turn.remember(swapped=[*turn.memory.get("swapped", []), row.source], swapped_documents=documents)
+    turn.forget("documents")
+    safety.keep(job, row, stand)
+    return Stay()
+
+
+def _refused(job: IndicesJob, row: Row, error: Answered):
+    """A refusal did nothing: the same again, and after some the old index stays, or comes back."""
+    turn = job.turn
+    refused = turn.memory.get("refused", 0) + 1
+    turn.log(error.message, Level.WARNING)
+    turn.remember(refused=refused)
+    if refused < REFUSALS:
+        return Stay(1)
+    if turn.memory.get("back"):
+        return job.unknown(f"The swap of {row.source} cannot go on. {error.message}", error.detail)
+    turn.forget("refused")
+    turn.remember(back=True, why_back=f"The swap of {row.source} was refused. {error.message}")
+    return Stay()
+
+
+def _stuck(job: IndicesJob, stand: Stand, found: Stuck):
+    if stand.is_untouched and not job.turn.memory.get("back"):
+        job.turn.remember(back=True, why_back=found.why)
+        return Stay()
+    return job.unknown(found.why)

@@ -1,0 +1,20 @@
+"""A server that tests may kill."""
+
+import pytest
+
+from deploy.sandbox.elasticsearch import NotStarted
+from deploy.sandbox.kinds import DEFAULT
+from deploy.sandbox.packages import Missing
+from tests.conftest_elasticsearch import not_tested
+from tests.elasticsearch.mortal import Mortal
+
+
+@pytest.fixture(scope="session")
+def mortal_elasticsearch(tmp_path_factory):
+    """It runs whenever a test begins; whoever kills it starts it again."""
+    try:
+        server = Mortal(tmp_path_factory.mktemp("elasticsearch"))
+    except (Missing, NotStarted) as problem:
+        not_tested(DEFAULT, problem)
+    yield server
+    server.stop()

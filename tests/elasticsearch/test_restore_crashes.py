@@ -1,0 +1,71 @@
+"""On a real 8.19: a process dies after calls that matter, and a restore ends with the truth, nothing left behind.
+Every point there is: ``tests/restores/test_crashes.py``, on the fake."""
+
+from datetime import timedelta
+
+import pytest
+
+from backups.restores.indices import copying, overwriting, swapping
+from backups.restores.indices.asked import Mode
+from tests.elasticsearch.restoring import Restoring
+from tests.elasticsearch.scene import Scene
+from tests.restores.crashing import Points, work
+from tests.restores.place import UNDO_ALIAS, UNDO_SWAP
+from tests.turns import work as work_quietly
+
+LONG = pytest.mark.long("servers")
+CASES = [
+    pytest.param(Mode.BESIDE, "POST /_snapshot", marks=LONG),
+    pytest.param(Mode.SWAP, "POST /_snapshot", marks=LONG),
+    pytest.param(Mode.SWAP, "POST /{index}/_clone", marks=LONG),
+    (Mode.SWAP, "DELETE /{index}"),
+    pytest.param(Mode.SWAP, "POST /restoring-", marks=LONG),
+    (Mode.ALIAS, "POST /_aliases"),
+    pytest.param(Mode.IN_PLACE, "POST /{index}/_close", marks=LONG),
+    (Mode.IN_PLACE, "POST /_snapshot"),
+    pytest.param(UNDO_SWAP, "DELETE /{index}", marks=LONG),
+    (UNDO_ALIAS, "POST /_aliases"),
+]
+
+
+@pytest.fixture
+def points(monkeypatch):
+    for module in (copying, overwriting, swapping):
+        monkeypatch.setattr(module, "LOST_FOR", timedelta(seconds=2))
+    return Points(monkeypatch)
+
+
+@pytest.mark.parametrize(("way", "call"), CASES, ids=lambda case: case.replace("/", "").replace(" ", "-"))
+def test_a_process_that_dies_after_a_call(real_elasticsearch, cast, points, way, call):
+    restoring = Restoring(Scene(real_elasticsearch), cast)
+    run = restoring.agreed({UNDO_SWAP: Mode.SWAP, UNDO_ALIAS: Mode.ALIAS}.get(way, way))
+    if way in (UNDO_SWAP, UNDO_ALIAS):
+        first = work_quietly(run)
+        run = restoring.agree(restoring.plan_back(first))
+
+    points.count(dies_after=call.format(index=restoring.index))
+    work(run)
+    points.stop()
+
+    assert points.died
+    assert (run.state, run.effect, run.error) == ("succeeded", "applied", "")
+    assert expected(restoring, run, way) == restoring.seen()
+    assert restoring.auto_create() is None
+    assert not run.locks.exists()
+    assert set(restoring.kept(run).values()) <= {"kept"}
+
+
+def expected(restoring: Restoring, run, way: str) -> dict:
+    index, plan = restoring.index, run.request.plan.document
+    row = plan["rows"][0]
+    snapped, live = (50, [restoring.alias], "open", False), (57, [restoring.alias], "open", False)
+    kept = {row["before"]: ((50 if way in (UNDO_SWAP, UNDO_ALIAS) else 57), [], "open", False)}
+    if way == Mode.BESIDE:
+        return {index: live, row["target"]: (50, [], "open", False)}
+    if way == Mode.ALIAS:
+        return {row["work"]: (50, sorted([index, restoring.alias]), "open", False)} | kept
+    if way == Mode.SWAP:
+        return {index: snapped} | kept
+    if way == Mode.IN_PLACE:
+        return {index: snapped}
+    return {index: live} | kept

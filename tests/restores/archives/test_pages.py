@@ -1,0 +1,97 @@
+"""The pages of a restore from an archive, by what each person may see."""
+
+import pytest
+from django.urls import reverse
+
+from backups.approvals.services import withdraw
+from backups.restores import services
+from backups.restores.models import RestorePlan
+from backups.runs.models import Run
+from tests.turns import work
+
+from .conftest import REASON
+from .test_folders import harm
+
+pytestmark = pytest.mark.django_db
+
+
+def chosen(**changes) -> dict:
+    return {"folders": ["models", "params"], "only": "", "to": "", "remove": "on", **changes}
+
+
+def test_from_the_form_to_the_plan(tree, archive, as_person):
+    harm(tree)
+    browser = as_person("operator")
+    address = reverse("restores:new_archive", args=[archive.pk])
+    assert "Remove files that the archive does not have" in browser.get(address).content.decode()
+
+    answer = browser.post(address, chosen())
+    run = Run.objects.latest("pk")
+    assert answer.url == reverse("restores:planning", args=[run.pk])
+    assert browser.get(answer.url).status_code == 200
+    work(run)
+    plan = RestorePlan.objects.get()
+    assert browser.get(answer.url).url == plan.get_absolute_url()
+    assert browser.get(answer.url, headers={"HX-Request": "true"})["HX-Redirect"] == plan.get_absolute_url()
+
+    page = browser.get(plan.get_absolute_url()).content.decode()
+    assert "params/more/new.json" in page
+    assert "exchange" in page
+    assert f"<code>{plan.place}</code>" in page
+
+
+def test_a_viewer_sees_no_names_of_files(tree, archive, planned, as_person):
+    harm(tree)
+    plan = planned(remove=True)
+
+    page = as_person("viewer").get(plan.get_absolute_url()).content.decode()
+
+    assert "params" in page
+    assert "new.json" not in page and "weights.bin" not in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"folders": []}, "Choose at least one folder"),
+        ({"to": "relative"}, "from the root on"),
+        ({"to": "/srv/../etc"}, "from the root on"),
+        ({"to": "/srv/new"}, "nothing to remove"),
+    ],
+)
+def test_what_means_nothing_is_refused(archive, as_person, changes, words):
+    answer = as_person("operator").post(reverse("restores:new_archive", args=[archive.pk]), chosen(**changes))
+
+    assert answer.status_code == 422
+    assert words in answer.content.decode()
+    assert not Run.objects.filter(kind="plan_restore_files").exists()
+
+
+@pytest.mark.parametrize("who", ["viewer", "approver", "auditor"])
+def test_only_who_may_ask_gets_the_form(archive, as_person, who):
+    assert as_person(who).get(reverse("restores:new_archive", args=[archive.pk])).status_code == 403
+
+
+def test_a_request_that_came_to_nothing_is_asked_again(tree, archive, planned, cast, as_person):
+    harm(tree)
+    plan = planned(remove=True)
+    request = services.ask(actor=cast["operator"], plan=plan, reason=REASON, typed_name=plan.place)
+    withdraw(request, actor=cast["operator"])
+
+    answer = as_person("operator").post(reverse("restores:again", args=[plan.pk]), {"earlier": request.pk})
+    work(Run.objects.latest("pk"))
+
+    assert as_person("operator").get(answer.url).url.endswith(f"?earlier={request.pk}")
+    assert as_person("approver").post(reverse("restores:compare", args=[plan.pk])).url == plan.get_absolute_url()
+
+
+def test_what_was_restored_and_the_way_back_are_shown(tree, archive, planned, sent, as_person):
+    harm(tree)
+    run = work(sent(planned(remove=True)))
+
+    page = as_person("operator").get(run.request.plan.get_absolute_url()).content.decode()
+    assert "read again, and all are right" in page
+    assert "Roll back" in page
+
+    answer = as_person("operator").post(reverse("restores:undo", args=[run.request.plan.pk]))
+    assert answer.url == reverse("restores:planning", args=[Run.objects.latest("pk").pk])

@@ -1,0 +1,58 @@
+"""The plan of the way back: of a restore in place, and of one that was taken back before."""
+
+import pytest
+
+from backups.approvals.models import RequestState
+from backups.restores import services
+from backups.restores.indices.asked import REPLICAS, Asked, Mode
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_way_back_of_a_restore_in_place_brings_back_what_was_there(restores, cast):
+    plan = restores.plan(
+        Mode.IN_PLACE,
+        settings={REPLICAS: 3},
+        resets=("index.lifecycle.name",),
+        partial=True,
+        global_state=False,
+    )
+    request = restores.ask(plan)
+    assert restores.carry_out(request).state == "succeeded"
+
+    back = restores.planned(services.queue_undo(plan_of(request), actor=cast["operator"]))
+
+    asked = Asked.of(back.options)
+    assert asked == Asked(("events-1",), Mode.IN_PLACE, asked.token, aliases=True)
+    (call,) = [call for call in back.document["calls"] if call["purpose"] == "restore"]
+    assert not {"index_settings", "ignore_index_settings"} & call["body"].keys()
+    assert (call["body"]["include_aliases"], call["body"]["partial"]) == (True, False)
+
+
+def test_what_was_taken_back_once_is_not_taken_back_again(restores, cast):
+    request = restores.ask(restores.plan(Mode.SWAP))
+    assert restores.carry_out(request).state == "succeeded"
+    first, second = (
+        restores.ask(restores.planned(services.queue_undo(plan_of(request), actor=cast["operator"])))
+        for _ in range(2)
+    )
+    late = services.queue_undo(plan_of(request), actor=cast["operator"])
+    assert restores.carry_out(first).state == "succeeded"
+
+    run = restores.carry_out(second)
+    made = restores.planned(late)
+
+    assert (run.state, run.effect) == ("failed", "none")
+    assert run.error.startswith("The plan is out of date")
+    assert any("used up or gone" in line.text for line in run.log.all())
+    second.refresh_from_db()
+    assert second.state == RequestState.INVALIDATED
+    assert made.blocked == 1
+    assert [line["text"] for line in made.document["checks"] if line["state"] == "fail"] == [
+        "The safety copies are used up or gone"
+    ]
+
+
+def plan_of(request):
+    request.refresh_from_db()
+    return request.plan
