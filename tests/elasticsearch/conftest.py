@@ -9,6 +9,18 @@ from tests.conftest_elasticsearch import not_tested
 from tests.elasticsearch.mortal import Mortal
 
 
+@pytest.fixture(autouse=True)
+def _nothing_red(request):
+    """An index that a test broke is removed: others ask the same server how it is."""
+    yield
+    if "real_elasticsearch" in request.fixturenames:
+        server = request.getfixturevalue("real_elasticsearch")
+        found = server.request("GET", "/_cluster/health?level=indices&filter_path=indices.*.status")
+        for name, health in found.get("indices", {}).items():
+            if health["status"] == "red":
+                server.request("DELETE", f"/{name}")
+
+
 @pytest.fixture(scope="session")
 def mortal_elasticsearch(tmp_path_factory):
     """It runs whenever a test begins; whoever kills it starts it again."""

@@ -138,11 +138,14 @@ def places(client: Client, names: Collection[str]) -> dict[str, Place]:
     of_settings = ("uuid", "blocks.write", "resize.source.uuid")
     fields = ",".join(f"metadata.indices.*.settings.index.{field}" for field in of_settings)
     routing = "routing_table.indices.*.shards.*.primary,routing_table.indices.*.shards.*.state"
-    parts = ("_cluster", "state", "metadata,routing_table", ",".join(map(exact, names)))
-    body = client.send(Call("GET", parts, EVERY | {"filter_path": f"{fields},{routing}"}))
-    tables = body.get("routing_table", {}).get("indices", {})
-    indices = body.get("metadata", {}).get("indices", {})
-    return {name: _place(indices[name], tables.get(name, {})) for name in names if name in indices}
+    found: dict[str, Place] = {}
+    for chunk in chunks(names):
+        parts = ("_cluster", "state", "metadata,routing_table", ",".join(map(exact, chunk)))
+        body = client.send(Call("GET", parts, EVERY | {"filter_path": f"{fields},{routing}"}))
+        tables = body.get("routing_table", {}).get("indices", {})
+        indices = body.get("metadata", {}).get("indices", {})
+        found |= {name: _place(indices[name], tables.get(name, {})) for name in chunk if name in indices}
+    return found
 
 
 def _place(metadata: dict, table: dict) -> Place:
