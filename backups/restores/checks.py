@@ -10,7 +10,7 @@ from backups.snapshots.models import Snapshot
 
 from . import document, services
 from .indices import looking, undo
-from .indices.asked import Asked, Mode
+from .indices.asked import Asked
 from .indices.finding import find
 from .indices.plan import make_plan
 from .models import RestorePlan
@@ -25,9 +25,6 @@ def check_plan(turn: Turn) -> dict:
         made = make_plan(asked, find(asked, snapshot, clock.now(), patience=CHECK_SECONDS))
     except GatewayError as error:
         return {"error": error.message, "detail": error.detail}
-    if asked.mode in Mode.REPLACING:
-        # What is newer than the snapshot was counted with it, as nobody else may read documents.
-        turn.write(lambda a: a.record("credential.used", snapshot.repository.cluster, change={"for": made.title}))
     turn.write(lambda a: _keep(turn.run, made, snapshot=snapshot, cluster=snapshot.repository.cluster))
     return {}
 
