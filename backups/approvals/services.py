@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 
 from backups import clock
 from backups.access import Denied, may
+from backups.accounts.services import MIN_REASON
 from backups.audit import act
 from backups.audit.acts import Act
 
@@ -15,8 +16,6 @@ from . import mail, moves, rules
 from .errors import ApprovalError
 from .facts import ASKS, facts_of, person_now, voters
 from .models import ApprovalRequest, Comment, MailAbout, RequestState, Review, Risk, digest_of
-
-MIN_REASON = 20
 
 SENT_BEFORE = "This was already sent; the first one counts."
 OVERDUE = (

@@ -2,14 +2,13 @@
 
 from backups import clock
 from backups.access import Denied, may
+from backups.accounts.services import MIN_REASON
 from backups.audit import act
 from backups.retention.models import SafetyCopyState
 from backups.runs.models import Effect, Run
 
 from .services import RestoreError
 from .targets import words
-
-MIN_REASON = 20
 
 
 def clear_locks(run: Run, *, actor, reason: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from django import forms
 
+from backups.accounts.services import MIN_REASON
 from backups.snapshots.forms import PatternsField
 from backups.snapshots.models import Snapshot
 
@@ -90,7 +91,7 @@ class AskForm(forms.Form):
 
     reason = forms.CharField(
         label="Reason",
-        min_length=20,
+        min_length=MIN_REASON,
         max_length=2000,
         widget=forms.Textarea(attrs={"rows": 4}),
         help_text="The approver and the auditor read this.",

@@ -6,7 +6,7 @@ A line never names a file: the names of files are for those who may look into ar
 from collections.abc import Iterator, Sequence
 
 from backups.restores.indices.conditions import FAIL, OK, WARN, Line
-from backups.restores.targets import nested, path_target
+from backups.restores.targets import nested
 from backups.templatetags.formats import count_of, size
 
 from .asked import Asked, RedisMode
@@ -149,10 +149,6 @@ def _locked(found: Found, locks: Sequence[str]) -> Iterator[Line]:
 
 def _nest(lock: str, other: str) -> bool:
     return lock.startswith("path:") and other.startswith("path:") and nested(lock, other)
-
-
-def lock_of(found: Found, path: str) -> str:
-    return path_target(found.host, path)
 
 
 TESTS = (_archive, _something, _blocked, _folders, _room, _owners, _losses, _redis)

@@ -1,13 +1,18 @@
 """What the turns of a restore of indices share."""
 
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from django.utils.dateparse import parse_datetime
 
 from backups.clusters.connection import capabilities_of
+from backups.gateways.elasticsearch.answers import acknowledged
+from backups.gateways.elasticsearch.call import Call
 from backups.gateways.elasticsearch.capabilities import Capabilities
+from backups.gateways.elasticsearch.errors import NotFound, OutcomeUnknown
 from backups.gateways.elasticsearch.swapping import AUTO_CREATE
 from backups.restores.job import Job
+from backups.runs.models import Level
 
 from .asked import Mode
 from .calls import Purpose
@@ -19,7 +24,7 @@ CLOCKS_DIFFER = timedelta(seconds=2)
 class IndicesJob(Job):
     """A restore of indices."""
 
-    @property
+    @cached_property
     def rows(self) -> list[Row]:
         return [Row(**row) for row in self.document["rows"]]
 
@@ -80,3 +85,14 @@ class IndicesJob(Job):
     def value(self, purpose: str, index: str) -> str | None:
         """What the frozen call sets ``action.auto_create_index`` to."""
         return self.calls(purpose, index)[0]["body"]["persistent"][AUTO_CREATE]
+
+    def send(self, call: Call) -> None:
+        """Send a change that can be repeated, and that the next turn looks for: what is gone already is gone, and an
+        answer that was lost says nothing."""
+        self.turn.log(call.text(), Level.CALL)
+        try:
+            acknowledged(call, self.writer().send(call, self.opaque_id))
+        except NotFound:
+            pass
+        except OutcomeUnknown as error:
+            self.turn.log(f"{error.message} Looking whether it was done.", Level.WARNING)

@@ -13,9 +13,8 @@ from backups import clock
 from backups.gateways.elasticsearch import indices as es_indices
 from backups.gateways.elasticsearch import restores as es
 from backups.gateways.elasticsearch import swapping
-from backups.gateways.elasticsearch.answers import acknowledged
 from backups.gateways.elasticsearch.client import Client
-from backups.gateways.elasticsearch.errors import Answered, NotFound, OutcomeUnknown
+from backups.gateways.elasticsearch.errors import Answered, OutcomeUnknown
 from backups.gateways.errors import GatewayError
 from backups.repositories.models import Repository
 from backups.restores.job import LOST_FOR
@@ -79,7 +78,7 @@ def _blocked(job: IndicesJob) -> bool:
     places = swapping.places(job.reader(), [row.source for row in replaced(job.going) if row.state_now == "open"])
     free = [name for name, place in places.items() if not place.blocked]
     for name in free:
-        _send(job, swapping.block_writes_call(name, True))
+        job.send(swapping.block_writes_call(name, True))
     return not free
 
 
@@ -88,7 +87,7 @@ def _unblocked(job: IndicesJob) -> bool:
     places = swapping.places(job.reader(), [row.source for row in replaced(job.going) if not row.blocked_now])
     blocked = [name for name, place in places.items() if place.blocked]
     for name in blocked:
-        _send(job, swapping.block_writes_call(name, False))
+        job.send(swapping.block_writes_call(name, False))
     return not blocked
 
 
@@ -128,7 +127,7 @@ def close(job: IndicesJob) -> bool:
     names = [row.source for row in replaced(job.going)]
     states = swapping.exists(job.reader(), names)
     for name in (name for name in names if states.get(name) == "open"):
-        _send(job, frozen_call(job.calls(Purpose.CLOSE, name)[0]))
+        job.send(frozen_call(job.calls(Purpose.CLOSE, name)[0]))
     return all(state == "close" for state in states.values())
 
 
@@ -145,7 +144,7 @@ def reopen(job: IndicesJob) -> Stay | None:
     states = swapping.exists(job.reader(), closed_by_us)
     closed = [name for name, state in states.items() if state == "close"]
     for name in closed:
-        _send(job, swapping.open_call(name))
+        job.send(swapping.open_call(name))
     return Stay(0.5) if closed or not _unblocked(job) else None
 
 
@@ -183,7 +182,7 @@ def _send_safety(job: IndicesJob, kept: Snapshot, names: list[str]) -> Stay:
     if turn.run.claims > 1:
         return Stay(0.5)
     for name in swapping.exists(job.reader(), names):
-        _send(job, swapping.delete_index_call(name))
+        job.send(swapping.delete_index_call(name))
     call = es.restore_call(
         kept.repository.name, kept.name, names, include_aliases=True, capabilities=job.capabilities
     )
@@ -214,15 +213,5 @@ def _close_again(job: IndicesJob) -> Stay | None:
     names = [row.source for row in replaced(job.going) if row.state_now == "close"]
     opened = [name for name, state in swapping.exists(job.reader(), names).items() if state == "open"]
     for name in opened:
-        _send(job, swapping.close_call(name))
+        job.send(swapping.close_call(name))
     return Stay(0.5) if opened or not _unblocked(job) else None
-
-
-def _send(job: IndicesJob, call) -> None:
-    job.turn.log(call.text(), Level.CALL)
-    try:
-        acknowledged(call, job.writer().send(call, job.opaque_id))
-    except NotFound:
-        pass
-    except OutcomeUnknown as error:
-        job.turn.log(f"{error.message} Looking.", Level.WARNING)

@@ -2,8 +2,6 @@
 
 from backups.gateways.elasticsearch import restores as es
 from backups.gateways.elasticsearch import swapping
-from backups.gateways.elasticsearch.answers import acknowledged
-from backups.gateways.elasticsearch.errors import NotFound, OutcomeUnknown
 from backups.gateways.errors import GatewayError
 from backups.runs import Done, Stay
 from backups.runs.models import Effect, Level, RunState
@@ -30,7 +28,7 @@ def remove(job) -> Stay | Done:
             return going
         there = _ours(job) if sent else []
         for name in there:
-            _delete(job, name)
+            job.send(swapping.delete_index_call(name))
     except GatewayError as error:
         return job.silent(error, for_ever=bool(sent))
     turn.forget("silent_since")
@@ -73,14 +71,3 @@ def made_by(job) -> list[str]:
     """Names that only this restore can have made: they were free when it began, and it has locked them."""
     free = {name for name, was in job.document["bound"].items() if was == "not there"}
     return [row.restored_as for row in job.going if f"index {row.restored_as}" in free]
-
-
-def _delete(job, name: str) -> None:
-    call = swapping.delete_index_call(name)
-    job.turn.log(call.text(), Level.CALL)
-    try:
-        acknowledged(call, job.writer().send(call, job.opaque_id))
-    except NotFound:
-        pass
-    except OutcomeUnknown as error:
-        job.turn.log(f"{error.message} Looking whether {name} is gone.", Level.WARNING)

@@ -8,21 +8,19 @@ import socket
 import time
 
 import pytest
-from django.conf import settings
 
-from backups.archives.models import CheckState, RedisServer
 from backups.gateways.redis.connection import Connection, connect
 from backups.gateways.redis.pipeline import Pipeline
 from backups.runs import request_cancel
 from backups.runs.models import Effect, RunState
 from tests.gateways.redis.conftest import redis_server
-from tests.gateways.redis.servers import DEBUG, Server, fill
+from tests.gateways.redis.servers import DEBUG, Server
 from tests.turns import work
 
 from .test_faults import KILLS, killed
-from .test_redis import harm, plan_of
+from .test_redis import harm, plan_of, server
 
-__all__ = ["plan_of", "redis_server"]  # fixtures
+__all__ = ["plan_of", "redis_server", "server"]  # fixtures
 pytestmark = pytest.mark.django_db(transaction=True)
 CALLS = ((Connection, "call"), (Pipeline, "_write"), (os, "fsync"))
 KEPT = ("--appendonly", "yes", "--appendfsync", "always")
@@ -34,19 +32,6 @@ LONGEST = 5_000
 @pytest.fixture(scope="module")
 def one_server(redis_server) -> Server:
     return redis_server(*DEBUG, *KEPT)
-
-
-@pytest.fixture
-def server(one_server, profile) -> Server:
-    fill(one_server)
-    row = RedisServer.objects.create(
-        name="state",
-        host=settings.WORKER_HOST,
-        address=f"127.0.0.1:{one_server.process.port}",
-        state=CheckState.GOOD,
-    )
-    profile.redis.add(row)
-    return one_server
 
 
 @pytest.fixture
