@@ -56,13 +56,20 @@ def opened(archive: Archive) -> Iterator["reader.Archive | reader.Foreign"]:
         with reader.open_archive(str(archive.path)) as found:
             yield found
         return
-    key = file_key_of(archive)
+    with decrypted(archive, file_key=file_key_of(archive)) as found:
+        yield found
+
+
+@contextmanager
+def decrypted(archive: Archive, **key) -> Iterator["reader.Archive | reader.Foreign"]:
+    """An encrypted archive for as long as the context lasts; ``key`` is what ``AgeFile`` opens it with: ``file_key``
+    or ``identities``. Raises the reader's errors."""
     try:
         file = archive.path.open("rb")
     except OSError as error:
         raise reader.Unavailable(f"{archive.path} cannot be read: {error.strerror}") from None
     with file:
-        yield reader.opened(AgeSource(AgeFile(file, file_key=key)))
+        yield reader.opened(AgeSource(AgeFile(file, **key)))
 
 
 def file_key_of(archive: Archive) -> bytes:
@@ -291,10 +298,10 @@ def _verified(turn: Turn, found: "reader.Archive | reader.Foreign", sample: floa
         return turn.cancel_requested
 
     try:
-        return fast.verify(found, settings.ARCHIVE_JOBS, Telling(turn, found), cancelled, sample=sample)
+        return fast.verify(found, settings.ARCHIVE_JOBS, Telling.of(turn, found), cancelled, sample=sample)
     except fast.HelperDied as error:  # which says nothing of the archive
         turn.log(f"{error} Reading goes on without helpers.", Level.WARNING)
-        return fast.verify(found, 1, Telling(turn, found), cancelled, sample=sample)
+        return fast.verify(found, 1, Telling.of(turn, found), cancelled, sample=sample)
 
 
 def _compared(archive: Archive, sha256: str) -> Checked:
@@ -320,12 +327,17 @@ def _damaged(verified: "reader.Verified") -> Checked:
 
 
 class Telling:
-    """Writes down how far the reading is, and ends it when the run was cancelled."""
+    """Writes down how far the reading is, of so many bytes where that is known, and ends it when the run was
+    cancelled."""
 
-    def __init__(self, turn: Turn, found: "reader.Archive | reader.Foreign"):
+    def __init__(self, turn: Turn, total: int | None):
         self.turn, self.done = turn, 0
-        total = found.manifest.head["counts"]["bytes"] if found.has_checksums else None
         self.facts = {"bytes_total": total, "since": clock.now().isoformat()}
+
+    @classmethod
+    def of(cls, turn: Turn, found: "reader.Archive | reader.Foreign") -> "Telling":
+        """For all that an archive holds."""
+        return cls(turn, found.manifest.head["counts"]["bytes"] if found.has_checksums else None)
 
     def __call__(self, count: int) -> None:
         if self.turn.cancel_requested:

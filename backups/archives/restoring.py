@@ -91,7 +91,7 @@ class Restore:
         return {KIND: _kind(self._work)}
 
     def _work(self, turn: Turn) -> Done:
-        progress = reading.Telling(turn, self.found)
+        progress = reading.Telling.of(turn, self.found)
         turn.log(f"From {self.path}.")
         try:
             self._check_redis()

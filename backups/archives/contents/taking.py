@@ -66,7 +66,7 @@ def _write(turn: Turn, archive: Archive, part: Path) -> int:
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file, reading.opened(archive) as found:
         _refuse_no_room(reading.file_in(found, row.path).size)
-        reading.take_out(found, row.path, file.fileno(), reading.Telling(turn, found))
+        reading.take_out(found, row.path, file.fileno(), reading.Telling.of(turn, found))
         return os.fstat(file.fileno()).st_size
 
 

@@ -5,7 +5,7 @@ A line never names a file: the names of files are for those who may look into ar
 
 from collections.abc import Iterator, Sequence
 
-from backups.restores.indices.conditions import FAIL, OK, WARN, Line
+from backups.repositories.preflight import FAIL, OK, WARN, Line
 from backups.restores.targets import nested
 from backups.templatetags.formats import count_of, size
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from backups.archives import cybersift_restore as reader
+from backups.archives.reading import Telling
 from backups.archives.sources import Source
 from backups.runs.models import Level
 
@@ -12,7 +13,6 @@ from .finding import kept_apart, sources_of
 from .job import ArchiveJob, Folder
 from .opening import opened
 from .redis.databases import Database
-from .telling import Telling
 
 NAMED = 1_000
 """So many entries that are not right are named in the log."""

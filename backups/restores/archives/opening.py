@@ -9,7 +9,6 @@ from django.conf import settings
 from backups.archives import cybersift_restore as reader
 from backups.archives import reading
 from backups.archives.format.age.keys import BadKey, Identity, parse_identities
-from backups.archives.format.age.opening import AgeFile, AgeSource
 from backups.archives.models import Archive
 
 NO_KEY = "The archive is encrypted. Name a file with its key, which lies in {directory} on {host}."
@@ -26,13 +25,8 @@ def opened(archive: Archive, identity: str) -> Iterator["reader.Archive | reader
             where = {"directory": settings.IDENTITIES_DIR, "host": settings.WORKER_HOST}
             raise reader.Unavailable(NO_KEY.format(**where)) from error
         return
-    keys = identities(identity)
-    try:
-        file = archive.path.open("rb")
-    except OSError as error:
-        raise reader.Unavailable(f"{archive.path} cannot be read: {error.strerror}") from None
-    with file:
-        yield reader.opened(AgeSource(AgeFile(file, identities=keys)))
+    with reading.decrypted(archive, identities=identities(identity)) as found:
+        yield found
 
 
 def identities(name: str) -> list[Identity]:

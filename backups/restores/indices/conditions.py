@@ -4,27 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from backups.gateways.elasticsearch.room import watermark_bytes
+from backups.repositories.preflight import FAIL, OK, WARN, Line
 from backups.templatetags.formats import count_of, number, size
 
 from .asked import Asked, Mode
 from .found import Found
 from .rows import Action, Row
 
-OK, WARN, FAIL = "ok", "warn", "fail"
-
 RESTORABLE = ("SUCCESS", "PARTIAL")
-
-
-@dataclass(frozen=True)
-class Line:
-    """``state`` is ok, warn or fail; ``text`` says it, ``sub`` what it is about."""
-
-    state: str
-    text: str
-    sub: str = ""
-
-    def as_dict(self) -> dict:
-        return asdict(self)
 
 
 @dataclass(frozen=True)

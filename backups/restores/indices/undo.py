@@ -14,6 +14,7 @@ from backups.gateways.elasticsearch import room as es_room
 from backups.gateways.elasticsearch import swapping
 from backups.gateways.elasticsearch.capabilities import Capabilities
 from backups.gateways.elasticsearch.swapping import AUTO_CREATE
+from backups.repositories.preflight import FAIL, OK, Line
 from backups.restores import locks
 from backups.retention.models import SafetyCopy
 from backups.templatetags.formats import count_of, stamp
@@ -21,7 +22,6 @@ from backups.templatetags.formats import count_of, stamp
 from . import calls
 from .asked import Asked, Mode
 from .calls import Planned
-from .conditions import FAIL, OK, Line
 from .finding import lacking
 from .plan import VERSION, Plan, locks_of, names_of
 from .rows import Action, Row
