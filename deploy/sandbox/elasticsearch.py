@@ -96,14 +96,14 @@ class Server:
         with opener.open(call, timeout=timeout) as answer:
             return json.loads(answer.read() or b"{}")
 
-    def wait_ready(self, timeout: float = STARTS_WITHIN) -> None:
-        """Return when the server answers and every primary shard is there."""
+    def wait_ready(self, timeout: float = STARTS_WITHIN, status: str = "yellow") -> None:
+        """Return when the server answers and every primary shard is there; with ``status`` red some may not be."""
         end = time.monotonic() + timeout
         self._wait_for_port(timeout)
         while True:
             self._still_running()
             try:
-                self.request("GET", "/_cluster/health?wait_for_status=yellow&timeout=5s", timeout=15)
+                self.request("GET", f"/_cluster/health?wait_for_status={status}&timeout=5s", timeout=15)
             except (OSError, urllib.error.HTTPError) as error:
                 if time.monotonic() > end:
                     raise NotStarted(f"{self.kind} did not become ready in {timeout:.0f} s: {error}") from error

@@ -9,12 +9,16 @@ import pytest
 
 from backups.approvals.models import RequestState
 from backups.clusters.models import ClusterCredential, Purpose
-from backups.restores.indices import overwriting
+from backups.restores.indices import overwriting, swapping
 from backups.restores.indices.asked import Mode
 from tests.elasticsearch.restoring import Restoring
 from tests.elasticsearch.scene import Scene
 from tests.gateways.scenes import flip
+from tests.restores.crashing import before_calls
 from tests.turns import work
+
+UNTIL_IT_KNOWS_ITS_USERS = 50_000
+"""Turns: a server that begins refuses its users for some seconds, and nobody waits between two turns here."""
 
 TAKEN_BACK = [Mode.BESIDE, Mode.SWAP, Mode.IN_PLACE]
 
@@ -196,7 +200,7 @@ def test_a_cluster_that_takes_nothing_any_more_makes_the_plan_stale(restoring, v
     assert restoring.seen() == before
 
 
-@pytest.mark.parametrize("mode", [Mode.IN_PLACE])
+@pytest.mark.parametrize("mode", [Mode.BESIDE, Mode.SWAP, Mode.IN_PLACE])
 def test_a_node_that_is_killed_while_it_copies(mortal_elasticsearch, cast, mode, monkeypatch):
     """In place it comes back green, with the old documents."""
     monkeypatch.setattr(overwriting, "LOST_FOR", timedelta(seconds=5))
@@ -212,8 +216,43 @@ def test_a_node_that_is_killed_while_it_copies(mortal_elasticsearch, cast, mode,
     scene.server.start_again()
     slow["settings"].pop("max_restore_bytes_per_sec")
     scene.server.request("PUT", f"/_snapshot/{scene.prefix}", json.dumps(slow).encode())
-    work(run)
+    work(run, most=UNTIL_IT_KNOWS_ITS_USERS)
 
     assert (run.state, run.effect) == ("failed", "rolled_back"), run.error
     assert restoring.seen() == before
+    assert not run.locks.exists()
+
+
+LONG = pytest.mark.long("servers")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param("POST /{index}/_clone", marks=LONG),
+        pytest.param("DELETE /{index}", marks=LONG),
+        "POST /{copy}/_clone",
+        pytest.param("DELETE /{copy}", marks=LONG),
+    ],
+    ids=["clone", "delete", "place", "tidy"],
+)
+def test_a_node_that_is_killed_in_the_middle_of_a_swap(mortal_elasticsearch, cast, call, monkeypatch):
+    """Right before a call. Where the name is missing, it is given back as soon as the node is there again."""
+    monkeypatch.setattr(swapping, "LOST_FOR", timedelta(seconds=5))
+    restoring = Restoring(Scene(mortal_elasticsearch), cast)
+    run = restoring.agreed(Mode.SWAP)
+    call = call.format(index=restoring.index, copy=run.request.plan.document["rows"][0]["work"])
+    before_calls(monkeypatch)(call, mortal_elasticsearch.kill)
+
+    work(run, lambda run: "silent_since" in run.result or "lost_call" in run.result)
+    mortal_elasticsearch.start_again()
+    work(run, most=UNTIL_IT_KNOWS_ITS_USERS)
+
+    assert (run.state, run.effect, run.error) == ("succeeded", "applied", "")
+    (kept,) = restoring.kept(run)
+    assert restoring.seen() == {
+        restoring.index: (50, [restoring.alias], "open", False),
+        kept: (57, [], "open", False),
+    }
+    assert restoring.auto_create() is None
     assert not run.locks.exists()

@@ -75,6 +75,19 @@ class Points:
         return False
 
 
+def before_calls(monkeypatch):
+    """``before(call, act)``: ``act`` is called once, right before the first call that begins so is sent."""
+    send, waiting = Client.send, {}
+
+    def sending(client, call, *more):
+        for begins in [begins for begins in waiting if f"{call.method} {call.target}".startswith(begins)]:
+            waiting.pop(begins)()
+        return send(client, call, *more)
+
+    monkeypatch.setattr(Client, "send", sending)
+    return waiting.__setitem__
+
+
 def is_write(point: str) -> bool:
     """Whether the point is before a call that changes something."""
     return not point.startswith(("GET", "commit")) and "_refresh" not in point

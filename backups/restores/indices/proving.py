@@ -9,6 +9,7 @@ from backups.runs import Turn
 from backups.runs.models import Effect, Level, RunState
 from backups.templatetags.formats import count_of, number
 
+from . import safety
 from .job import IndicesJob
 from .rows import Row
 
@@ -25,6 +26,7 @@ def prove(turn: Turn):
     for one in found:
         turn.log(one["sentence"], Level.ERROR if one in bad else Level.DONE)
     turn.remember(verdict=_verdict(turn, found))
+    safety.drop(job)
     done = "restore.rolled_back" if job.is_undo else "restore.applied"
     turn.write(lambda a: a.record(done, turn.run, run=turn.run.pk))
     if bad:

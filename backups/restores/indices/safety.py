@@ -58,7 +58,7 @@ def keep(job: IndicesJob, row: Row, stand: Stand) -> None:
 
 
 def drop(job: IndicesJob) -> None:
-    """What was to be kept was not made, or was deleted with the restore that needed it."""
+    """What was to be kept was not made, or is not needed: it was deleted with the restore, or its index stays."""
     rows = SafetyCopy.objects.filter(run=job.turn.run, state=SafetyCopyState.WANTED)
     job.turn.write(lambda a: rows.update(state=SafetyCopyState.REMOVED, ended_at=clock.now()))
 

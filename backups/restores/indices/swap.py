@@ -89,10 +89,10 @@ class Stuck:
     why: str
 
 
-Next = str | Wait | Finished | Stuck
+Following = str | Wait | Finished | Stuck
 
 
-def next_call(stand: Stand) -> Next:
+def next_call(stand: Stand) -> Following:
     """What to send next (a ``Purpose``), or that there is nothing to send."""
     if stand.live_is_old:
         return _keep(stand)
@@ -101,7 +101,7 @@ def next_call(stand: Stand) -> Next:
     return _finish(stand)
 
 
-def way_back(stand: Stand) -> Next:
+def way_back(stand: Stand) -> Following:
     """The same when the swap is given up: the old index, or the clone that was kept of it, has the name in the end,
     takes writes, and nothing of ours stays. Not for a swap that has put the new index in place."""
     if stand.was_alias:
@@ -121,7 +121,7 @@ def way_back(stand: Stand) -> Next:
     return _way_back_of_work(stand)
 
 
-def _back(stand: Stand) -> Next:
+def _back(stand: Stand) -> Following:
     """The name is missing. The server clones only what takes no writes."""
     if not stand.kept:
         return Stuck("The name is missing, and so is the clone of the old index.")
@@ -134,13 +134,13 @@ def _is_clone_of(live: Now, other: Now | None) -> bool:
     return live.cloned and (other is None or (live.documents or 0) >= (other.documents or 0))
 
 
-def _way_back_of_alias(stand: Stand) -> Next:
+def _way_back_of_alias(stand: Stand) -> Following:
     if not stand.is_alias:
         return ALIAS_BACK if stand.before else Stuck("The name is missing, and so is the index that it was of.")
     return Purpose.UNGUARD if stand.guard_is_ours else _way_back_of_work(stand)
 
 
-def _way_back_of_work(stand: Stand) -> Next:
+def _way_back_of_work(stand: Stand) -> Following:
     if stand.work is None:
         return Finished()
     if stand.work_is_kept:
@@ -148,7 +148,7 @@ def _way_back_of_work(stand: Stand) -> Next:
     return Purpose.DELETE_WORK
 
 
-def _keep(stand: Stand) -> Next:
+def _keep(stand: Stand) -> Following:
     """The live index is still the old one: keep it, then take it away."""
     if stand.work is None:
         return Stuck("The restored copy is gone. The live index is as it was.")
@@ -167,7 +167,7 @@ def _keep(stand: Stand) -> Next:
     return Purpose.DELETE_LIVE if stand.guarded else Purpose.GUARD
 
 
-def _place(stand: Stand) -> Next:
+def _place(stand: Stand) -> Following:
     """The name is free at this moment, or an alias: nothing else comes first."""
     if stand.is_alias and stand.by_alias:
         return Finished()
@@ -180,7 +180,7 @@ def _place(stand: Stand) -> Next:
     return Purpose.UNALIAS if stand.guarded else Purpose.GUARD
 
 
-def _finish(stand: Stand) -> Next:
+def _finish(stand: Stand) -> Following:
     """Another index has the name. The copy takes no writes, so the new one has as many documents, or more by now."""
     if not stand.there:
         return Wait("the restored index is being put in place")

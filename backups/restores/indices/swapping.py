@@ -1,7 +1,8 @@
 """The step that puts proven copies in the place of live indices, one after the other.
 
 Each turn looks where the swap of an index stands and sends what comes next (``swap.next_call``). A call whose answer
-was lost is waited for as long as a server may still carry it out, before anybody decides what comes next.
+was lost, and whose effect is not there, is waited for as long as a server may still carry it out, before anybody
+decides what comes next.
 """
 
 import time
@@ -14,7 +15,7 @@ from backups.gateways.elasticsearch import swapping as gateway
 from backups.gateways.elasticsearch.answers import acknowledged
 from backups.gateways.elasticsearch.call import Call
 from backups.gateways.elasticsearch.client import Client
-from backups.gateways.elasticsearch.errors import Answered, NotFound, OutcomeUnknown
+from backups.gateways.elasticsearch.errors import Answered, BadCredential, NotFound, OutcomeUnknown
 from backups.gateways.errors import GatewayError
 from backups.restores.job import LOST_FOR
 from backups.runs import Next, Stay, Turn
@@ -33,6 +34,7 @@ from .swap import (
     UNBLOCK_LIVE,
     UNBLOCK_WORK,
     Finished,
+    Following,
     Now,
     Stand,
     Stuck,
@@ -45,6 +47,8 @@ TURN_SECONDS = 3
 """So long one turn goes on with the next call, so that a name is missing for a moment only."""
 
 TAKES_AWAY = (Purpose.DELETE_LIVE, Purpose.ALIAS)
+GIVES_BACK = (Purpose.PLACE, BACK)
+"""What takes the name away, and what gives it back."""
 
 WAITED_FOR = timedelta(minutes=5)
 
@@ -59,8 +63,6 @@ def swap(turn: Turn):
         return removing.remove(job)
     if "safety" not in turn.memory:
         return safety.announce(job)
-    if _lost_lately(turn):
-        return Stay(1)
     done = {*turn.memory.get("swapped", []), *turn.memory.get("left", [])}
     waiting = [row for row in job.swaps if row.source not in done]
     if not waiting:
@@ -68,13 +70,13 @@ def swap(turn: Turn):
     try:
         return _advance(job, waiting[0])
     except OutcomeUnknown as error:
-        turn.log(f"{error.message} Looking again in {LOST_FOR.seconds} s.", Level.WARNING)
-        turn.remember(call_lost_at=clock.now())
+        turn.log(f"{error.message} Looking whether it was done.", Level.WARNING)
         return Stay(1)
-    except Answered as error:
-        return _refused(job, waiting[0], error)
     except GatewayError as error:
-        # Something of ours may be outstanding (a block, a missing name), and where it stands can be read later.
+        if isinstance(error, Answered) and not error.passes and not isinstance(error, BadCredential):
+            return _refused(job, waiting[0], error)
+        # Something of ours may be outstanding (a block, a missing name), and where it stands can be read later. A
+        # cluster that has just begun knows neither its users nor its master.
         return job.silent(error, for_ever=True)
 
 
@@ -84,9 +86,11 @@ def _advance(job: IndicesJob, row: Row):
     while time.monotonic() < until:
         stand = look(job, row, reader, writer)
         turn.forget("silent_since")
+        if _may_still_come(turn, _next(turn, stand)):
+            return Stay(1)
         if _wants_back(job, stand):
             turn.remember(back=True)
-        found = way_back(stand) if turn.memory.get("back") else next_call(stand)
+        found = _next(turn, stand)
         if stand.work is not None and stand.work.documents is not None:
             turn.remember(documents=stand.work.documents)
         if isinstance(found, Wait):
@@ -103,6 +107,10 @@ def _advance(job: IndicesJob, row: Row):
             _send(job, writer, Purpose.PLACE, row)
         turn.forget("refused", "waits_since")
     return Stay()
+
+
+def _next(turn: Turn, stand: Stand) -> Following:
+    return way_back(stand) if turn.memory.get("back") else next_call(stand)
 
 
 def _aliases_changed(row: Row, reader: Client) -> str:
@@ -176,6 +184,9 @@ def _send(job: IndicesJob, writer: Client, purpose: str, row: Row) -> None:
     except NotFound:
         if purpose not in (Purpose.DELETE_LIVE, Purpose.DELETE_WORK, DELETE_BEFORE):
             raise
+    except OutcomeUnknown:
+        job.turn.remember(lost_call=purpose, lost_call_at=clock.now())
+        raise
 
 
 def _call(job: IndicesJob, purpose: str, row: Row) -> Call:
@@ -195,13 +206,16 @@ def _call(job: IndicesJob, purpose: str, row: Row) -> Call:
     return frozen_call(job.calls(purpose, row.source)[0])
 
 
-def _lost_lately(turn: Turn) -> bool:
-    lost_at = turn.moment("call_lost_at")
-    if lost_at is None:
+def _may_still_come(turn: Turn, found: Following) -> bool:
+    """Whether a call whose answer was lost may still be carried out. What is to be sent next tells: as long as it is
+    the lost call, its effect is not there. Only what gives the name back is sent again at once: the one that comes
+    second is refused."""
+    if "lost_call" not in turn.memory:
         return False
-    if clock.now() - lost_at < LOST_FOR:
+    not_there = found == turn.memory["lost_call"] and found not in GIVES_BACK
+    if not_there and clock.now() - turn.moment("lost_call_at") < LOST_FOR:
         return True
-    turn.forget("call_lost_at")
+    turn.forget("lost_call", "lost_call_at")
     return False
 
 
