@@ -7,6 +7,7 @@ from backups.gateways.elasticsearch import restores, room, swapping
 from backups.gateways.elasticsearch.answers import acknowledged
 from backups.gateways.elasticsearch.errors import Forbidden, NotElasticsearch, OutcomeUnknown, Refused, Unreachable
 from backups.gateways.elasticsearch.restores import Count
+from backups.gateways.elasticsearch.settings import cluster_settings
 from tests.gateways.scenes import until
 
 
@@ -29,6 +30,10 @@ def ended(scene, repository: str, target: str) -> None:
 
 def send(scene, call) -> None:
     acknowledged(call, scene.client("restricted").send(call))
+
+
+def room_of(scene) -> room.Room:
+    return room.room(scene.client(), cluster_settings(scene.client()))
 
 
 def test_a_restore_is_followed_to_its_end_and_counted(scene):
@@ -70,20 +75,20 @@ def test_what_a_name_stands_for_is_known(scene):
 
 def test_who_may_create_indices_by_writing_is_set_and_taken_back(scene):
     client = scene.client()
-    assert swapping.auto_create(client)[:2] == (None, None)
-    assert swapping.auto_create(client).now == "true"
-    value = swapping.without_names(swapping.auto_create(client).now, [scene.name("logs")])
+    assert swapping.auto_create(cluster_settings(client))[:2] == (None, None)
+    assert swapping.auto_create(cluster_settings(client)).now == "true"
+    value = swapping.without_names(swapping.auto_create(cluster_settings(client)).now, [scene.name("logs")])
     send(scene, swapping.auto_create_call(value))
     try:
-        assert swapping.auto_create(client)[:2] == (f"-{scene.name('logs')},+*", None)
-        assert swapping.auto_create(client).now == value
+        assert swapping.auto_create(cluster_settings(client))[:2] == (f"-{scene.name('logs')},+*", None)
+        assert swapping.auto_create(cluster_settings(client)).now == value
     finally:
         send(scene, swapping.auto_create_call(None))
-    assert swapping.auto_create(client)[:2] == (None, None)
+    assert swapping.auto_create(cluster_settings(client))[:2] == (None, None)
 
 
 def test_room_is_seen_by_the_everyday_user(scene):
-    found = room.room(scene.client())
+    found = room_of(scene)
     (node,) = found.nodes
     assert 0 < node.bytes_free < node.bytes_total
     assert found.shards_most == 1000
@@ -235,11 +240,11 @@ def test_a_refusal_says_what_to_do(fake_scene, logs, options, words):
 def test_a_block_and_a_limit_are_seen_before_and_refused(fake_scene, logs):
     index, repository = logs
     fake_scene.fake.shards_most = 3
-    assert room.room(fake_scene.client()).shards_most == 3
+    assert room_of(fake_scene).shards_most == 3
     with pytest.raises(Refused, match="max_shards_per_node"):
         restore(fake_scene, repository, index)
     fake_scene.fake.blocks["6"] = "cluster read-only (api)"
-    assert room.room(fake_scene.client()).read_only
+    assert room_of(fake_scene).read_only
     with pytest.raises(Refused, match="set to read-only"):
         restore(fake_scene, repository, index)
 
@@ -247,11 +252,11 @@ def test_a_block_and_a_limit_are_seen_before_and_refused(fake_scene, logs):
 def test_a_value_of_one_s_own_counts_before_the_default(fake_scene):
     low = "cluster.routing.allocation.disk.watermark.low"
     fake_scene.fake.settings["persistent"] = {low: "10gb"}
-    assert room.room(fake_scene.client()).watermark_low == "10gb"
+    assert room_of(fake_scene).watermark_low == "10gb"
     fake_scene.fake.settings["transient"] = {low: "20gb"}
-    assert room.room(fake_scene.client()).watermark_low == "20gb"
+    assert room_of(fake_scene).watermark_low == "20gb"
     fake_scene.fake.settings["persistent"]["cluster.routing.allocation.disk.threshold_enabled"] = "false"
-    assert room.room(fake_scene.client()).watermark_low == ""
+    assert room_of(fake_scene).watermark_low == ""
 
 
 @pytest.mark.parametrize("body", [{"restore": []}, {"restore": {"snapshots": {}}}, {"restore": {"snapshots": [1]}}])

@@ -10,14 +10,10 @@ from dataclasses import dataclass
 from .answers import need
 from .call import Call
 from .client import Client
+from .settings import ClusterSettings
 
 DISK = "cluster.routing.allocation.disk"
 NODE_FIELDS = "nodes.*.name,nodes.*.roles,nodes.*.fs.total.total_in_bytes,nodes.*.fs.total.available_in_bytes"
-# One pattern for the whole of a flat name: a point in it would be a step deeper.
-SETTINGS = (
-    "*.cluster*disk*threshold_enabled,*.cluster*watermark*low*,*.cluster*watermark*high*,"
-    "*.cluster*max_shards_per_node"
-)
 UNITS = {"b": 1, "kb": 2**10, "mb": 2**20, "gb": 2**30, "tb": 2**40, "pb": 2**50}
 SIZE = re.compile(r"([0-9.]+)\s*([kmgtp]?b)")
 
@@ -50,9 +46,9 @@ class Room:
     headroom_low: str = ""
 
 
-def room(client: Client) -> Room:
-    """As it is now."""
-    settings, blocks = _settings(client), _blocks(client)
+def room(client: Client, settings: ClusterSettings) -> Room:
+    """As it is now, with the settings that were read before."""
+    blocks = _blocks(client)
     call = Call("GET", ("_cluster", "health"))
     health = client.send(call)
     counted = ("active_shards", "initializing_shards", "unassigned_shards")
@@ -103,17 +99,10 @@ def _node(call: Call, found: dict) -> NodeRoom:
     return NodeRoom(need(call, found, "name", str), *sizes)
 
 
-def _settings(client: Client) -> dict[str, str]:
-    """By their whole names, those that count: transient before persistent before what the nodes started with."""
-    params = {"include_defaults": True, "flat_settings": True, "filter_path": SETTINGS}
-    body = client.send(Call("GET", ("_cluster", "settings"), params))
-    return body.get("defaults", {}) | body.get("persistent", {}) | body.get("transient", {})
-
-
-def _watermarks(settings: dict[str, str]) -> dict[str, str]:
+def _watermarks(settings: ClusterSettings) -> dict[str, str]:
     looks = settings.get(f"{DISK}.threshold_enabled") != "false"
     names = {"watermark_low": "low", "headroom_low": "low.max_headroom"}
-    marks = {field: settings.get(f"{DISK}.watermark.{name}", "") for field, name in names.items()}
+    marks = {field: settings.get(f"{DISK}.watermark.{name}") or "" for field, name in names.items()}
     return marks if looks else dict.fromkeys(marks, "")
 
 

@@ -8,17 +8,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from .answers import need
 from .call import Call
 from .capabilities import Capabilities
 from .client import Client
 from .indices import EVERY, chunks
 from .names import exact
 from .restores import is_active
+from .settings import ClusterSettings
 
 AUTO_CREATE = "action.auto_create_index"
 ALIASES = "metadata.indices.*.aliases,metadata.data_stream"
-PLACES = ("persistent", "transient", "defaults")
 EVERYTHING = "+*"
 
 
@@ -91,11 +90,11 @@ class AutoCreate(NamedTuple):
     now: str | None
 
 
-def auto_create(client: Client) -> AutoCreate:
-    """As it is now."""
-    found = _auto_create(client)
-    now = next((value for place in ("transient", *PLACES) if (value := found[place]) is not None), None)
-    return AutoCreate(found["persistent"], found["transient"], now)
+def auto_create(settings: ClusterSettings) -> AutoCreate:
+    """What the cluster's settings say of it."""
+    return AutoCreate(
+        settings.persistent.get(AUTO_CREATE), settings.transient.get(AUTO_CREATE), settings.get(AUTO_CREATE)
+    )
 
 
 def auto_create_call(value: str | None) -> Call:
@@ -174,11 +173,3 @@ def aliases_named(client: Client, names: Collection[str]) -> dict[str, list[str]
     for name, value in streams.get("data_stream_aliases", {}).items():
         found[name] = list(value.get("data_streams") or ())
     return {name: sorted(found[name]) for name in names if name in found}
-
-
-def _auto_create(client: Client) -> dict[str, str | None]:
-    params = {"include_defaults": True, "filter_path": f"*.{AUTO_CREATE}"}
-    call = Call("GET", ("_cluster", "settings"), params)
-    body = client.send(call)
-    values = {place: body.get(place, {}).get("action", {}) for place in PLACES}
-    return {place: need(call, value, "auto_create_index", str) if value else None for place, value in values.items()}

@@ -13,6 +13,7 @@ from backups.gateways.elasticsearch import swapping
 from backups.gateways.elasticsearch.client import Client
 from backups.gateways.elasticsearch.errors import Answered, GatewayError
 from backups.gateways.elasticsearch.rename import BadRename, renamed, template_rename
+from backups.gateways.elasticsearch.settings import cluster_settings
 from backups.repositories.models import Repository
 from backups.restores import locks
 from backups.runs.models import Run, RunState
@@ -33,6 +34,7 @@ def find(asked: Asked, snapshot: Snapshot, now: datetime, *, patience: float | N
     cluster = snapshot.repository.cluster
     client = open_client(cluster, Purpose.EVERYDAY, patience=patience)
     facts, problem = _snapshot(client, snapshot)
+    settings = cluster_settings(client)
     listed = {index.name: index for index in es.list_indices(client, health=False)}
     targets = _targets(asked, listed)
     replaced = [name for name in asked.names if name in listed] if asked.mode in Mode.REPLACING else []
@@ -53,8 +55,8 @@ def find(asked: Asked, snapshot: Snapshot, now: datetime, *, patience: float | N
         aliases=aliases,
         streams=frozenset(swapping.aliases_named(client, [*targets, *_working(asked)])) - aliases.keys(),
         live=live,
-        room=es_room.room(client),
-        auto_create=swapping.auto_create(client) if asked.mode == Mode.SWAP and replaced else None,
+        room=es_room.room(client, settings),
+        auto_create=swapping.auto_create(settings) if asked.mode == Mode.SWAP and replaced else None,
         lacking=tuple(lacking(cluster, asked)),
         rate=rate(cluster),
         busy=locks.held_indices(cluster.uuid, targets),

@@ -16,6 +16,7 @@ from backups.gateways.elasticsearch.answers import acknowledged
 from backups.gateways.elasticsearch.call import Call
 from backups.gateways.elasticsearch.client import Client
 from backups.gateways.elasticsearch.errors import Answered, BadCredential, NotFound, OutcomeUnknown
+from backups.gateways.elasticsearch.settings import cluster_settings
 from backups.gateways.errors import GatewayError
 from backups.restores.job import LOST_FOR
 from backups.runs import Next, Stay, Turn
@@ -173,7 +174,7 @@ def _guard(job: IndicesJob, row: Row, reader: Client) -> tuple[bool, bool]:
     """Whether the name cannot be made anew by a writer, and whether our own setting sees to that."""
     guard = job.value(Purpose.GUARD, row.source)
     before = job.value(Purpose.UNGUARD, row.source)
-    return (now := gateway.auto_create(reader).persistent) == guard, now == guard != before
+    return (now := gateway.auto_create(cluster_settings(reader)).persistent) == guard, now == guard != before
 
 
 def _send(job: IndicesJob, writer: Client, purpose: str, row: Row) -> None:

@@ -13,6 +13,7 @@ from backups.gateways.elasticsearch import indices as es
 from backups.gateways.elasticsearch import room as es_room
 from backups.gateways.elasticsearch import swapping
 from backups.gateways.elasticsearch.capabilities import Capabilities
+from backups.gateways.elasticsearch.settings import cluster_settings
 from backups.gateways.elasticsearch.swapping import AUTO_CREATE
 from backups.repositories.preflight import FAIL, OK, Line
 from backups.restores import locks
@@ -65,7 +66,7 @@ def find(cluster: Cluster, kept: Sequence[Kept], token: str, patience: float | N
     aliases = swapping.aliases_named(client, [copy.of for copy in kept])
     names = [name for copy in kept for name in (copy.of, copy.name, *aliases.get(copy.of, ()))]
     indices = {index.name: index for index in es.list_indices(client, health=False) if index.name in names}
-    asked = Asked((), Mode.SWAP, token)
+    asked, settings = Asked((), Mode.SWAP, token), cluster_settings(client)
     return Here(
         cluster=cluster.name,
         cluster_uuid=cluster.uuid,
@@ -74,8 +75,8 @@ def find(cluster: Cluster, kept: Sequence[Kept], token: str, patience: float | N
         indices=indices,
         described=es.describe(client, [name for name in names if name in indices]),
         aliases=aliases,
-        auto_create=swapping.auto_create(client),
-        read_only=es_room.room(client).read_only,
+        auto_create=swapping.auto_create(settings),
+        read_only=es_room.room(client, settings).read_only,
         lacking=tuple(lacking(cluster, asked)),
         busy=locks.held_indices(cluster.uuid, names),
     )
