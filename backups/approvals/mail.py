@@ -3,7 +3,7 @@ that neither a page nor a transaction waits for a mail server. After a crash a l
 """
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.mail import send_mail
@@ -18,15 +18,27 @@ from .models import ApprovalRequest, Mail, MailAbout, RequestState
 MOST_TRIES = 8
 AT_ONCE = 5
 FIRST_WAIT = timedelta(seconds=60)
+REMINDERS = {MailAbout.HALF: 0.5, MailAbout.LAST: 0.9}
+"""After which share of the time to decide somebody is reminded."""
+
+ASKING = (MailAbout.FILED, *REMINDERS)
 
 
-def post(request: ApprovalRequest, about: str, people: Iterable[User]) -> None:
-    """Put letters into the outbox, for those who have an address; nothing where the site sends no mail."""
+def post(request: ApprovalRequest, about: str, people: Iterable[User], when: datetime | None = None) -> None:
+    """Put letters into the outbox, for those who have an address; nothing where the site sends no mail. They go at
+    once, or at ``when``."""
     if not settings.EMAIL_HOST:
         return
-    now = clock.now()
-    letters = [Mail(request=request, person=person, about=about, next_at=now) for person in people if person.email]
+    when = when or clock.now()
+    letters = [Mail(request=request, person=person, about=about, next_at=when) for person in people if person.email]
     Mail.objects.bulk_create(letters, ignore_conflicts=True)
+
+
+def remind(request: ApprovalRequest, people: Iterable[User]) -> None:
+    """Put reminders for these people into the outbox. Who has decided by then, or where that is over, gets none."""
+    wait = request.expires_at - request.requested_at
+    for about, share in REMINDERS.items():
+        post(request, about, people, request.requested_at + wait * share)
 
 
 def due():
@@ -68,13 +80,17 @@ def worth_sending(letter: Mail) -> bool:
     person = letter.person
     if not (person.is_active and person.email):
         return False
-    return letter.about != MailAbout.FILED or letter.request.state == RequestState.PENDING
+    if letter.about not in ASKING:
+        return True
+    return letter.request.state == RequestState.PENDING and not letter.request.votes.filter(person=person).exists()
 
 
 def subject_of(letter: Mail) -> str:
     """One line: what a request is called is not to be trusted to have no line breaks."""
     beginning = {
         MailAbout.FILED: "Waiting for your approval",
+        MailAbout.HALF: "Still waiting for your approval",
+        MailAbout.LAST: "Expires soon without your approval",
         MailAbout.BROKEN: "STARTED WITHOUT APPROVAL",
         MailAbout.APPROVED: "Approved",
         MailAbout.ENDED: letter.request.get_state_display(),
@@ -85,4 +101,5 @@ def subject_of(letter: Mail) -> str:
 def text_of(letter: Mail) -> str:
     """Number, title, risk, who asked, until when, and where to decide. No secret, and nothing out of the plan."""
     url = f"{settings.CONSOLE_URL}{reverse('approvals:detail', args=[letter.request_id])}"
-    return render_to_string("backups/approvals/mail.txt", {"letter": letter, "request": letter.request, "url": url})
+    context = {"letter": letter, "request": letter.request, "url": url, "asking": ASKING}
+    return render_to_string("backups/approvals/mail.txt", context)

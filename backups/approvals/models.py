@@ -232,6 +232,8 @@ class Comment(models.Model):
 
 class MailAbout(models.TextChoices):
     FILED = "filed", "Somebody has to decide"
+    HALF = "half", "Half of the time to decide is over"
+    LAST = "last", "Hardly any time is left to decide"
     BROKEN = "broken", "The glass was broken"
     APPROVED = "approved", "It was approved"
     ENDED = "ended", "It ended without being carried out"

@@ -209,4 +209,6 @@ def _tell_filed(request: ApprovalRequest) -> None:
     if request.break_glass:
         mail.post(request, MailAbout.BROKEN, voters(request.requester))
     elif request.needed:
-        mail.post(request, MailAbout.FILED, voters(request.requester))
+        people = voters(request.requester)
+        mail.post(request, MailAbout.FILED, people)
+        mail.remind(request, people)

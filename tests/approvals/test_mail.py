@@ -27,7 +27,9 @@ def _site(settings, cast):
 
 
 def outbox() -> list[tuple[str, str]]:
-    return list(Mail.objects.order_by("about", "person__username").values_list("person__username", "about"))
+    """Without what is for later."""
+    letters = Mail.objects.exclude(next_at__gt=timezone.now()).order_by("about", "person__username")
+    return list(letters.values_list("person__username", "about"))
 
 
 def test_approvers_hear_of_a_request_and_it_was_not_sent_by_the_page(ask):
@@ -104,13 +106,13 @@ def test_a_mail_server_that_is_away_is_tried_again_and_at_last_given_up(ask, cas
     ask()
 
     assert mail.send_due() == 0
-    letter = Mail.objects.get()
+    letter = Mail.objects.get(about="filed")
     assert (letter.tries, letter.sent_at, letter.error) == (1, None, "ConnectionRefusedError: nobody listens")
     assert letter.next_at - timezone.now() > timedelta(seconds=50)
-    assert mail.send_due() == 0 and Mail.objects.get().tries == 1  # not before it is due
+    assert mail.send_due() == 0 and Mail.objects.get(about="filed").tries == 1  # not before it is due
 
     for _ in range(mail.MOST_TRIES):
-        Mail.objects.exclude(next_at=None).update(next_at=timezone.now())
+        Mail.objects.filter(about="filed").exclude(next_at=None).update(next_at=timezone.now())
         mail.send_due()
     letter.refresh_from_db()
     assert (letter.tries, letter.next_at) == (mail.MOST_TRIES, None)
@@ -139,4 +141,25 @@ def test_a_request_says_so_when_it_is_read(ask):
     request = ask()
     ApprovalRequest.objects.update(state="expired", ended_at=timezone.now())
     assert mail.send_due() == 2 and sent.outbox == []
-    assert request.mails.filter(sent_at=None).count() == 0
+    assert request.mails.filter(sent_at=None, about="filed").count() == 0
+
+
+def test_who_has_not_decided_is_reminded_twice(ask, approve, cast, settings):
+    request = ask(risk="R3")
+    whole = request.expires_at - request.requested_at
+    left = dict(Mail.objects.filter(person=cast["approver"]).values_list("about", "next_at"))
+    assert {about: round((at - request.requested_at) / whole, 2) for about, at in left.items()} == {
+        **{"filed": 0, "half": 0.5, "last": 0.9}
+    }
+    mail.send_due()
+    sent.outbox.clear()
+    approve(request, "approver")
+
+    Mail.objects.exclude(next_at=None).update(next_at=timezone.now())
+    mail.send_due()
+
+    assert [(letter.to[0], letter.subject.split(":")[0]) for letter in sent.outbox] == [
+        ("approver2@soc.example", "Still waiting for your approval"),
+        ("approver2@soc.example", "Expires soon without your approval"),
+    ]
+    assert "Expires:" in sent.outbox[0].body and "have to agree" in sent.outbox[0].body
