@@ -80,6 +80,15 @@ def test_a_lifecycle_policy_is_a_warning_unless_it_is_left_behind():
     assert not any("lifecycle" in line for line in lines(make_plan(without, found(recorded=managed)), WARN))
 
 
+def test_a_lifecycle_policy_of_what_is_kept_is_a_warning():
+    managed = {"logs-1": replace(live("logs-1"), settings={"index": {"lifecycle": {"name": "thirty-days"}}})}
+
+    swap = make_plan(asked("logs-1", mode=Mode.SWAP), found(live=managed))
+    assert any("safety copy before its time logs-1" in line for line in lines(swap, WARN))
+    beside = make_plan(asked("logs-1"), found(live=managed))
+    assert not any("safety copy before" in line for line in lines(beside, WARN))
+
+
 def test_a_block_of_new_indices_is_a_warning():
     made = make_plan(asked(), found(room=room(create_blocked=True)))
 

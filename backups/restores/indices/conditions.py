@@ -1,6 +1,6 @@
 """What holds for the restore as a whole, as lines: good, to think about, or in the way. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from backups.gateways.elasticsearch.room import watermark_bytes
@@ -183,13 +183,20 @@ def _lifecycle(asked: Asked, found: Found, rows: Sequence[Row], space) -> Iterat
     """A policy goes by the age of an index, and a restored one is as old as it was."""
     if "index.lifecycle.name" in asked.resets or "index.plugins.index_state_management.policy_id" in asked.resets:
         return
-    managed = [row.source for row in rows if row.goes and row.source in found.recorded and _policy(row, found)]
-    if managed:
+    managed = [row.source for row in rows if row.goes and row.source in found.recorded]
+    if managed := [name for name in managed if _policy(found.recorded[name].settings)]:
         yield Line(WARN, "A lifecycle policy may delete what is restored at once", ", ".join(managed[:3]))
 
 
-def _policy(row: Row, found: Found) -> str:
-    index = found.recorded[row.source].settings.get("index", {})
+def _kept_lifecycle(asked: Asked, found: Found, rows: Sequence[Row], space) -> Iterator[Line]:
+    """A clone has the settings of its original, this one too."""
+    kept = [row.source for row in rows if row.before and row.source in found.live]
+    if managed := [name for name in kept if _policy(found.live[name].settings)]:
+        yield Line(WARN, "A lifecycle policy may delete the safety copy before its time", ", ".join(managed[:3]))
+
+
+def _policy(settings: Mapping) -> str:
+    index = settings.get("index", {})
     plugin = index.get("plugins", {}).get("index_state_management", {}).get("policy_id")
     return index.get("lifecycle", {}).get("name") or plugin or ""
 
@@ -206,5 +213,5 @@ def _guard(asked: Asked, found: Found, rows: Sequence[Row], space) -> Iterator[L
 
 TESTS = (
     *(_snapshot, _something, _rights, _cluster, _global_state, _disk, _shards),
-    *(_losses, _not_counted, _in_place, _guard, _lifecycle),
+    *(_losses, _not_counted, _in_place, _guard, _lifecycle, _kept_lifecycle),
 )
