@@ -88,6 +88,21 @@ def before_calls(monkeypatch):
     return waiting.__setitem__
 
 
+def lose_answer(monkeypatch, begins: str) -> list[str]:
+    """The first call that begins so is carried out, and its answer is lost. Returns a list that has it by then."""
+    send, lost = Client.send, []
+
+    def sending(client, call, *more):
+        answer, point = send(client, call, *more), f"{call.method} {call.target}"
+        if point.startswith(begins) and is_write(point) and not lost:
+            lost.append(point)
+            raise OutcomeUnknown("No answer came.")
+        return answer
+
+    monkeypatch.setattr(Client, "send", sending)
+    return lost
+
+
 def is_write(point: str) -> bool:
     """Whether the point is before a call that changes something."""
     return not point.startswith(("GET", "commit")) and "_refresh" not in point
