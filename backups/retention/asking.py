@@ -50,7 +50,7 @@ def ask_delete(
             return file_request(
                 actor=actor,
                 kind=delete_kind(copy),
-                title=subject_of(copy).capitalize(),
+                title=subject_of(copy),
                 risk=Risk.R3,
                 risk_reason=RISK_REASON,
                 text=text,

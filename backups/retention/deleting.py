@@ -76,7 +76,7 @@ def refuse_undeletable(copy: Copy, typed_name: str) -> None:
 
 
 def subject_of(copy: Copy) -> str:
-    return f"delete {kind_of(copy)} {copy}"
+    return f"Delete {kind_of(copy)} {copy}"
 
 
 def params_of(copy: Copy) -> dict:
