@@ -1,6 +1,6 @@
 """Forms of restores: shape only."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from django import forms
 
@@ -29,8 +29,10 @@ def chosen_in(options: Mapping) -> dict:
     """What the form begins with for a plan like another one, from the options of that."""
     names = [name for name in options["names"] if name not in options["skip"]]
     settings = options["settings"]
+    streams = [name for name in options.get("streams", ()) if name not in options["skip"]]
     kept = {name: options[name] for name in ("mode", "template", "aliases", "partial", "global_state", "resets")}
-    return kept | {"names": names, "patterns": names, "replicas": settings.get(REPLICAS), "tier": settings.get(TIER)}
+    kept |= {"names": names, "patterns": names, "streams": streams}
+    return kept | {"replicas": settings.get(REPLICAS), "tier": settings.get(TIER)}
 
 
 class RestoreForm(forms.Form):
@@ -39,6 +41,7 @@ class RestoreForm(forms.Form):
     into = forms.ModelChoiceField(Snapshot.objects.none(), label="Into", empty_label=None)
     names = forms.MultipleChoiceField(label="Indices", required=False, widget=forms.CheckboxSelectMultiple)
     patterns = PatternsField(label="Indices by pattern", required=False)
+    streams = forms.MultipleChoiceField(label="Data streams", required=False, widget=forms.CheckboxSelectMultiple)
     mode = forms.ChoiceField(
         label="If the name already exists", choices=MODES.items(), widget=forms.RadioSelect, help_text=MODE_HELP
     )
@@ -63,8 +66,11 @@ class RestoreForm(forms.Form):
     partial = forms.BooleanField(label="Allow what is incomplete", required=False, help_text=PARTIAL_HELP)
     global_state = forms.BooleanField(label="Restore the global state", required=False, help_text=GLOBAL_HELP)
 
-    def __init__(self, *args, snapshot: Snapshot, places, held: list[str], **kwargs) -> None:
-        """``places`` are the rows of this snapshot on every cluster that can read it, ``held`` the names it holds."""
+    def __init__(
+        self, *args, snapshot: Snapshot, places, held: list[str], streams: Collection[str], **kwargs
+    ) -> None:
+        """``places`` are the rows of this snapshot on every cluster that can read it, ``held`` the indices that it
+        holds, ``streams`` the data streams."""
         super().__init__(*args, **kwargs)
         self.held = held
         self.fields["into"].queryset = places
@@ -76,10 +82,13 @@ class RestoreForm(forms.Form):
         else:
             self.fields["patterns"].help_text = f"The snapshot holds {len(held):,} indices. One pattern a line."
             del self.fields["names"]
+        self.fields["streams"].choices = [(name, name) for name in streams]
+        if not streams:
+            del self.fields["streams"]
 
     def clean(self) -> dict:
         cleaned = super().clean()
-        if not cleaned.get("names") and not cleaned.get("patterns"):
+        if not any(cleaned.get(name) for name in ("names", "patterns", "streams")):
             self.add_error("names" if "names" in self.fields else "patterns", "Choose at least one index.")
         if cleaned.get("mode") == Mode.BESIDE and not cleaned.get("template"):
             self.add_error("template", "Give the copies a new name, like restored-{index}.")

@@ -1,7 +1,10 @@
 """What pages of restores read."""
 
+from collections import Counter
+
 from backups.approvals.models import ApprovalRequest
 from backups.approvals.tabs import LEFT_OUT
+from backups.gateways.elasticsearch.streams import stream_of
 from backups.repositories.models import RepositoryState
 from backups.retention.models import SafetyCopyState
 from backups.runs.models import Run
@@ -32,6 +35,12 @@ def held_names(snapshot: Snapshot) -> list[str]:
         others = Snapshot.objects.filter(uuid=snapshot.uuid, indices__isnull=False)
         names = others.values_list("indices__name", flat=True).distinct()
     return sorted(names)
+
+
+def held_streams(held: list[str]) -> dict[str, int]:
+    """The data streams whose indices the snapshot holds, as their names tell, with how many these are. Whether it
+    holds the stream itself is asked when a plan is made."""
+    return dict(sorted(Counter(stream for name in held if (stream := stream_of(name))).items()))
 
 
 def held_facts(snapshot: Snapshot) -> dict:

@@ -65,12 +65,14 @@ def queue_plan(*, actor, snapshot: Snapshot, options: dict, earlier: int | None 
 
 def queue_form(chosen: dict, held: list[str], *, actor, earlier: int | None = None) -> Run:
     """The same from what a person chose in the form. ``held`` are the names that the snapshot holds."""
-    names = chosen.get("names") or list(patterns.expand(chosen["patterns"], [Name(name) for name in held]))
-    if not names:
+    names, streams = chosen.get("names"), chosen.get("streams", ())
+    names = names or patterns.expand(chosen.get("patterns", ()), [Name(name) for name in held])
+    if not names and not streams:
         raise RestoreError("These patterns match no index of the snapshot.", "patterns")
     settings = {REPLICAS: chosen["replicas"], TIER: chosen["tier"]}
     asked = Asked(
         names=tuple(sorted(names)),
+        streams=tuple(sorted(streams)),
         mode=chosen["mode"],
         token=new_token(),
         template=chosen["template"] or "restored-{index}",

@@ -34,11 +34,13 @@ def new(request, pk):
     """What to bring back from a snapshot. Sent, it has the worker make a plan."""
     snapshot = get_object_or_404(reading.snapshots(), pk=pk)
     held, like = reading.held_names(snapshot), reading.plan_like(_number(request.GET.get("like")))
+    streams = reading.held_streams(held)
     form = forms.RestoreForm(
         request.POST or None,
         snapshot=snapshot,
         places=reading.places(snapshot),
         held=held,
+        streams=streams,
         initial=forms.DEFAULTS | (forms.chosen_in(like.options) if like else {}),
     )
     if request.method == "POST" and form.is_valid():
@@ -50,7 +52,8 @@ def new(request, pk):
             form.add_error(error.field if error.field in form.fields else None, str(error))
     facts = reading.held_facts(snapshot)
     boxes = [(box, facts.get(box.data["value"], {})) for box in form["names"]] if "names" in form.fields else []
-    context = {"form": form, "snapshot": snapshot, "held": held, "boxes": boxes, "like": like}
+    of_streams = [(box, streams[box.data["value"]]) for box in form["streams"]] if streams else []
+    context = {"form": form, "snapshot": snapshot, "held": held, "boxes": boxes, "streams": of_streams, "like": like}
     return render(request, "backups/restores/new.html", context, status=422 if form.is_bound else 200)
 
 

@@ -5,13 +5,17 @@ the snapshot was fixed in our row before the cluster heard of it, and ``metadata
 becomes of bad answers is in ``troubles``, of a cancel in ``cancelling``.
 """
 
+from collections.abc import Collection
+
 from backups import clock
 from backups.clusters.connection import capabilities_of, open_client
 from backups.clusters.models import Purpose
 from backups.gateways.elasticsearch import indices as es_indices
 from backups.gateways.elasticsearch import patterns
 from backups.gateways.elasticsearch import snapshots as es
+from backups.gateways.elasticsearch import streams as es_streams
 from backups.gateways.elasticsearch.errors import Answered, Damaged, GatewayError, OutcomeUnknown, Taken
+from backups.gateways.elasticsearch.streams import stream_of
 from backups.runs import Done, Kind, Next, Stay, Step, Turn
 from backups.runs.models import Effect, Level, RunState
 from backups.templatetags.formats import count_of
@@ -46,6 +50,7 @@ def prepare(turn: Turn):
         listed = es_indices.list_indices(client)
         names = patterns.expand(wanted, listed)
         facts = es_indices.facts(client, names) if names else {}
+        streams = _whole_streams(client, names)
         found = es.get(client, snapshot.repository.name, snapshot.name)
     except GatewayError as error:
         return troubles.no_answer(turn, snapshot, error)
@@ -56,6 +61,9 @@ def prepare(turn: Turn):
     documents = sum(index.documents or 0 for index in facts.values())
     taken = f"{count_of(len(facts), 'index', 'indices')} with {count_of(documents, 'document')}"
     turn.log(f"{taken}: {', '.join(sorted(facts))}")
+    if streams:
+        turn.remember(streams=streams)
+        turn.log(f"With {count_of(len(streams), 'data stream')}: {', '.join(streams)}")
     warnings = selection.warnings(wanted, names, listed)
     for warning in warnings:
         turn.log(warning, Level.WARNING)
@@ -122,7 +130,7 @@ def verify(turn: Turn):
         return troubles.vanished(turn, snapshot)
     if not ours(snapshot, found):
         return troubles.replaced(turn, snapshot)
-    judged, progress = _judged(client, snapshot, found, names)
+    judged, progress = _judged(client, snapshot, found, names, turn.memory.get("streams", []))
     good = judged.state == SnapshotState.VERIFIED
     turn.log(judged.sentence, Level.DONE if good else Level.ERROR)
     for problem in judged.problems:
@@ -159,11 +167,19 @@ def _reader(snapshot: Snapshot):
     return open_client(snapshot.repository.cluster, Purpose.EVERYDAY, patience=READ_SECONDS)
 
 
-def _create_call(snapshot: Snapshot):
+def _whole_streams(client, names: Collection[str]) -> list[str]:
+    """The data streams whose indices are all among these: named in the call, they can be restored as such."""
+    if not any(stream_of(name) for name in names):
+        return []
+    found = es_streams.streams(client)
+    return sorted(stream for stream, indices in found.items() if indices and set(indices) <= set(names))
+
+
+def _create_call(turn: Turn, snapshot: Snapshot):
     return es.create_call(
         snapshot.repository.name,
         snapshot.name,
-        list(snapshot.indices.values_list("name", flat=True)),
+        [*snapshot.indices.values_list("name", flat=True), *turn.memory.get("streams", [])],
         run_id=snapshot.run.key,
         global_state=snapshot.global_state,
         partial=snapshot.partial,
@@ -175,7 +191,7 @@ def _announce(turn: Turn, snapshot: Snapshot):
     """Write down that the call is about to be sent, before it is. The last moment for a cancel without a trace."""
     if turn.cancel_requested:
         return cancelling.cancelled(turn, snapshot, "Nothing was sent to the cluster.")
-    turn.log(_create_call(snapshot).text(), Level.CALL)
+    turn.log(_create_call(turn, snapshot).text(), Level.CALL)
     turn.write(lambda a: services.set_state(snapshot, SnapshotState.WANTED, sent_at=clock.now()))
     return Stay()
 
@@ -185,7 +201,7 @@ def _send(turn: Turn, snapshot: Snapshot, client):
     if turn.cancel_requested and troubles.only_waited(turn, snapshot):
         return cancelling.cancelled(turn, snapshot, "The cluster was busy and had not accepted it.")
     try:
-        es.create(client, _create_call(snapshot), opaque_id=f"console-run-{turn.run.pk}")
+        es.create(client, _create_call(turn, snapshot), opaque_id=f"console-run-{turn.run.pk}")
     except OutcomeUnknown as error:
         return troubles.lost(turn, error)
     except Taken as error:
@@ -205,7 +221,7 @@ def _started(turn: Turn, snapshot: Snapshot):
 
 
 def _judged(
-    client, snapshot: Snapshot, found: es.SnapshotFacts, names: list[str]
+    client, snapshot: Snapshot, found: es.SnapshotFacts, names: list[str], streams: list[str]
 ) -> tuple[Verdict, es.Progress | None]:
     """The verdict, and how much was new. The latter is worth a question only where it is cheap, and no answer to it
     changes the verdict, but that a file is missing already: a folder whose old files were removed takes new
@@ -216,12 +232,12 @@ def _judged(
             if progress is None and es.get(client, snapshot.repository.name, snapshot.name):
                 # OpenSearch says so little of a shard whose file is gone.
                 return Verdict(SnapshotState.DAMAGED, es.PART_MISSING), None
-            return judge(found, names), progress
+            return judge(found, names, streams), progress
         except Damaged as error:
             return Verdict(SnapshotState.DAMAGED, error.message, detail=error.detail), None
         except GatewayError:
             pass
-    return judge(found, names), None
+    return judge(found, names, streams), None
 
 
 def _progress(turn: Turn, progress: es.Progress | None) -> dict:

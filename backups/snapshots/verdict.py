@@ -6,9 +6,11 @@ what was read back from the repository afterwards.
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import chain
 
 from backups.gateways.elasticsearch.indices import IndexFacts
 from backups.gateways.elasticsearch.snapshots import SnapshotFacts
+from backups.gateways.elasticsearch.streams import backing_of
 from backups.templatetags.formats import count_of
 
 from .models import Counted, SnapshotIndex, SnapshotState
@@ -28,11 +30,16 @@ class Verdict:
     detail: str = ""
 
 
-def judge(found: SnapshotFacts, wanted: Collection[str]) -> Verdict:
-    """Verified, partial or failed, with the names of what is missing."""
-    missing, extra = sorted(set(wanted) - set(found.indices)), sorted(set(found.indices) - set(wanted))
+def judge(found: SnapshotFacts, wanted: Collection[str], streams: Collection[str] = ()) -> Verdict:
+    """Verified, partial or failed, with the names of what is missing. A data stream may have got another index just
+    before the snapshot began: that is in it too."""
+    behind = chain(*backing_of(streams, found.indices).values())
+    missing, extra = sorted(set(wanted) - set(found.indices)), sorted({*found.indices} - {*wanted, *behind})
     problems = [f"{f.index} shard {f.shard}: {f.reason}" for f in found.failures]
     problems += [f"{name} is not in the snapshot" for name in missing]
+    problems += [
+        f"The data stream {name} is not in the snapshot" for name in sorted({*streams} - {*found.data_streams})
+    ]
     problems += [f"{name} is in the snapshot although it was not asked for" for name in extra]
     whole = found.shards_total > 0 and found.shards_failed == 0 and found.shards_successful == found.shards_total
     if found.state == "SUCCESS" and whole and not problems:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.gateways.elasticsearch import restores, swapping
+from backups.gateways.elasticsearch import cluster, restores, swapping
 from backups.gateways.elasticsearch.errors import Refused
 from backups.restores.verdict import Target
 from deploy.sandbox import kinds
@@ -21,6 +21,14 @@ def scene(any_server):
     scene = RealScene(any_server)
     yield scene
     cleared(scene)
+
+
+def test_a_snapshot_says_which_servers_can_read_it(scene):
+    repository, _ = prepared(scene)
+
+    newest = cluster.newest_version_id(scene.client(), scene.capabilities)
+
+    assert scene.finished(repository, "s1").version_id == newest
 
 
 def test_beside_the_original_and_in_place(scene):

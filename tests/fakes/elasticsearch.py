@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from deploy.sandbox.kinds import BY_SLUG, DEFAULT
-from tests.fakes import es_changes, es_restore_routes
+from tests.fakes import es_changes, es_restore_routes, es_streams
 from tests.fakes.es_dialects import DIALECTS, Dialect
 from tests.fakes.es_restores import CORRUPT, EXISTING, Restore
 from tests.fakes.es_routes import ROUTES, Request, Route, shut
@@ -39,7 +39,7 @@ from tests.fakes.es_state import (
     uuid,
 )
 
-ROUTES += es_restore_routes.ROUTES + es_changes.ROUTES
+ROUTES += es_restore_routes.ROUTES + es_changes.ROUTES + es_streams.ROUTES
 
 EVERYDAY = ("everyday", "everyday-secret-1")
 RESTRICTED = ("restricted", "restricted-secret-2")
@@ -66,6 +66,9 @@ class FakeElasticsearch:
         self.everyday, self.restricted, self.powerless = EVERYDAY, RESTRICTED, POWERLESS
         self.users = _users()
         self.indices: dict[str, Index] = {}
+        self.streams: dict[str, list[str]] = {}
+        self.templates: dict[str, list[str]] = {}
+        """Index templates that make data streams, with their patterns."""
         self.repositories: dict[str, Repository] = {}
         self.unwritable: set[str] = set()
         self.damaged: set[str] = set()
@@ -100,6 +103,14 @@ class FakeElasticsearch:
         """``facts``: primaries, state, hidden, health, aliases, mapping."""
         self.indices[name] = Index(name, documents, **facts)
         return self.indices[name]
+
+    def add_stream(self, name: str, *documents: int) -> list[str]:
+        """A data stream with so many documents in each of its indices; their names."""
+        names = [f".ds-{name}-{number:06}" for number in range(1, len(documents) + 1)]
+        for index, number in zip(names, documents, strict=True):
+            self.add_index(index, number, hidden=True)
+        self.streams[name] = names
+        return names
 
     def write(self, name: str, documents: int) -> None:
         """Somebody indexes more documents."""

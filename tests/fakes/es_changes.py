@@ -50,12 +50,23 @@ def delete_index(request: Request) -> dict:
             words = f"The provided expression [{name}] matches an alias, specify the corresponding concrete indices"
             raise Problem(400, "illegal_argument_exception", f"{words} instead.")
     for name in _chosen(request):
+        _check_write_index(fake, name)
+    for name in _chosen(request):
         remove(fake, name)
     return ALLOWED
 
 
+def _check_write_index(fake, name: str) -> None:
+    """The last index of a data stream stays as long as the stream."""
+    for stream, indices in fake.streams.items():
+        if indices and indices[-1] == name:
+            words = f"index [{name}] is the write index for data stream [{stream}] and cannot be deleted"
+            raise Problem(400, "illegal_argument_exception", words)
+
+
 def remove(fake, name: str) -> None:
     del fake.indices[name]
+    fake.streams = {stream: [one for one in indices if one != name] for stream, indices in fake.streams.items()}
     for one in fake.running_restores():
         one.without(name)
 

@@ -44,6 +44,8 @@ class Dialect:
     index_settings: Mapping = field(
         default_factory=lambda: {"routing": {"allocation": {"include": {"_tier_preference": "data_content"}}}}
     )
+    index_version: int | None = 8536000
+    """What snapshots have as their version's number, where it is no longer that of the server."""
     # --- restores
     counts_failures: bool = True
     """A count says how many shards failed; elsewhere only that not all were successful."""
@@ -97,6 +99,7 @@ ES_8_19 = Dialect()
 ES_8_15 = replace(ES_8_19, health=(), wraps_disabled=False, leaves_out_empty=True)
 ES_7_17 = replace(
     ES_8_15,
+    index_version=None,
     disk={},
     unanswered={"index": "x", "index_uuid": "x", "shard": "0"},
     alias_errors={},

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Mapping
 
+from tests.fakes import es_streams
 from tests.fakes.es_restores import EMPTY, RESTORING
 from tests.fakes.es_routes import MULTI, Request, Route, _chosen, _repository, collecting
 from tests.fakes.es_state import Index, Problem, Snapshot, no_index
@@ -52,6 +53,7 @@ def restore(request: Request) -> dict:
         shards = ((source, shard) for source in indices.values() for shard in range(snapshot.indices[source]))
         started.lost = dict.fromkeys(shards, "restore_source")
     started.begin(fake.indices, aliases=body.get("include_aliases", True))
+    fake.streams |= _streams(body, snapshot)
     fake.restores.append(started)
     if not _all_missing(snapshot, indices):
         return {"accepted": True}
@@ -80,29 +82,41 @@ def _targets(request: Request, body: dict) -> dict[str, str]:
     where = f"[{repository.name}:{name}/{snapshot.uuid}] "
     chosen = list(body.get("indices") or snapshot.indices)
     for index in chosen:
-        if index not in snapshot.indices:
+        if index not in snapshot.indices and index not in snapshot.data_streams:
             raise no_index(index, resource=False)
     if "6" in fake.blocks:
         raise Problem(403, "cluster_block_exception", f"blocked by: [FORBIDDEN/6/{fake.blocks['6']}];")
     _check_settings(body, where)
     targets: dict[str, str] = {}
-    for index in chosen:
-        new = _renamed(body, index)
+    for index, of_stream in es_streams.chosen(snapshot, chosen).items():
+        new = _renamed(body, index, of_stream=of_stream)
         if new in targets:
             words = f"indices [{targets[new]}] and [{index}] are renamed into the same index [{new}]"
             raise Problem(500, "snapshot_restore_exception", where + words)
         targets[new] = index
     for new, index in targets.items():
         _check_target(request, where, snapshot, new, index)
+    es_streams.check_names(fake, _streams(body, snapshot))
     _check_aliases(request, body, snapshot, targets)
     _check_limit(request, snapshot, targets)
     return targets
 
 
-def _renamed(body: dict, index: str) -> str:
+def _streams(body: dict, snapshot: Snapshot) -> dict[str, list[str]]:
+    """The data streams that come with a restore, each with the indices behind it."""
+    return {
+        _renamed(body, name): [_renamed(body, index, of_stream=True) for index in snapshot.data_streams[name]]
+        for name in body.get("indices") or ()
+        if name in snapshot.data_streams
+    }
+
+
+def _renamed(body: dict, index: str, *, of_stream: bool = False) -> str:
     pattern, replacement = body.get("rename_pattern"), body.get("rename_replacement")
     if pattern is None or replacement is None:
         return index
+    if of_stream:
+        return es_streams.PREFIX + _renamed(body, index.removeprefix(es_streams.PREFIX))
     return re.sub(pattern, re.sub(r"\$(\d)", r"\\g<\1>", replacement), index)
 
 

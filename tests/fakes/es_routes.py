@@ -69,8 +69,9 @@ def front_door(request: Request) -> dict:
 
 @route("GET", "/_nodes/_local", "cluster:monitor/nodes/info")
 def local_node(request: Request) -> dict:
-    flavor = request.fake.dialect.build_flavor
-    return _nodes(request.fake, {"build_flavor": flavor} if flavor else {})
+    dialect = request.fake.dialect
+    version = {"index_version": dialect.index_version} if dialect.index_version else {}
+    return _nodes(request.fake, version | ({"build_flavor": dialect.build_flavor} if dialect.build_flavor else {}))
 
 
 @route("GET", "/_nodes/settings", "cluster:monitor/nodes/info")
@@ -132,10 +133,26 @@ def state_metadata(request: Request) -> dict:
             "settings": fake.indices[name].settings(fake.dialect),
             "aliases": sorted(fake.indices[name].aliases),
         }
-        for name in _chosen(request)
+        for name in (_chosen(request) if request.named.get("names") else fake.indices)
     }
-    streams = {"data_stream": {"data_stream": {}, **fake.dialect.stream_aliases}} if fake.dialect.data_streams else {}
-    return {"cluster_name": fake.name, "cluster_uuid": fake.uuid, "metadata": {"indices": found, **streams}}
+    more = _streams(fake) if fake.dialect.data_streams else {}
+    return {"cluster_name": fake.name, "cluster_uuid": fake.uuid, "metadata": {"indices": found, **more}}
+
+
+def _streams(fake: "FakeElasticsearch") -> dict:
+    streams = {
+        name: {
+            "name": name,
+            "timestamp_field": {"name": "@timestamp"},
+            "indices": [{"index_name": index, "index_uuid": "x"} for index in indices],
+            "generation": len(indices),
+        }
+        for name, indices in fake.streams.items()
+    }
+    of_streams = {"data_stream": {"timestamp_field": {"name": "@timestamp"}}}
+    made = {name: {"index_patterns": patterns, **of_streams} for name, patterns in fake.templates.items()}
+    found = {"data_stream": {"data_stream": streams, **fake.dialect.stream_aliases}}
+    return found | ({"index_template": {"index_template": made}} if made else {})
 
 
 @route("GET", "/(?:{names}/)?_stats/{metrics}", "indices:monitor/stats", MULTI | {"level", "forbid_closed_indices"})
@@ -323,12 +340,14 @@ def _new_snapshot(request: Request) -> Snapshot:
     if there := repository.snapshots.get(name):
         words = "is already in-progress" if there.running else "already exists"
         raise Problem(400, fake.dialect.taken, f"{where}snapshot with the same name {words}")
+    streams = {one: fake.streams[one] for one in body.get("indices") or () if one in fake.streams}
     chosen = [*_asked(fake, body.get("indices")), *_of_features(fake, body)]
     indices = {index: fake.indices[index].primaries for index in dict.fromkeys(chosen)}
     red = [index for index in indices if fake.indices[index].health == "red"]
     if red and not body.get("partial") and not fake.dialect.keeps_failed:
         raise Problem(500, "snapshot_exception", f"[{repository.name}:{name}] {fake.dialect.no_primaries} {red}")
     snapshot = fake.new_snapshot(name, indices, metadata, body.get("include_global_state", True))
+    snapshot.data_streams = streams
     if red:
         snapshot.outcome = "PARTIAL" if body.get("partial") else "FAILED"
         lost = ((fake.indices[index], shard) for index in red for shard in range(indices[index]))
@@ -347,9 +366,10 @@ def _asked(fake: "FakeElasticsearch", names: Any) -> list[str]:
     """An empty list, or none, means all of them: as on the real one."""
     names = names.split(",") if isinstance(names, str) else names
     for name in names or ():
-        if name not in fake.indices:
+        if name not in fake.indices and name not in fake.streams:
             raise no_index(name)
-    return list(names or fake.indices)
+    found = [fake.streams.get(name, [name]) for name in names or fake.indices]
+    return [index for indices in found for index in indices]
 
 
 def _of_features(fake: "FakeElasticsearch", body: dict) -> list[str]:

@@ -160,6 +160,8 @@ class Snapshot:
     deleted: bool = False
     contents: dict[str, Index] = field(default_factory=dict)
     """Its indices as they were when it was made."""
+    data_streams: dict[str, list[str]] = field(default_factory=dict)
+    """Each with the indices behind it."""
 
     @property
     def running(self) -> bool:
@@ -184,7 +186,7 @@ class Snapshot:
             "snapshot": self.name,
             "uuid": self.uuid,
             **self._own_keys(repository, dialect),
-            "version_id": 8536000,
+            "version_id": dialect.index_version or 6000099,
             "version": "8.19.0",
             "indices": list(self.indices),
             "include_global_state": self.global_state,
@@ -208,12 +210,13 @@ class Snapshot:
         """One line of a list for which no file of the snapshot is read."""
         kept = ("snapshot", "uuid", "repository", "indices", "data_streams", "state")
         described = self.described(repository, dialect)
-        return {name: described[name] for name in kept if name in described}
+        listed = {name: described[name] for name in kept if name in described}
+        return listed | ({"data_streams": []} if "data_streams" in listed else {})
 
     def _own_keys(self, repository: str, dialect: Dialect) -> dict:
         every = {
             "repository": repository,
-            "data_streams": [],
+            "data_streams": sorted(self.data_streams),
             "feature_states": [],
             "remote_store_index_shallow_copy": False,
         }

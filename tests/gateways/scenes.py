@@ -92,6 +92,13 @@ class FakeScene(Scene):
     def write(self, name: str, documents: int) -> None:
         self.fake.write(name, documents)
 
+    def add_stream(self, tail: str) -> str:
+        """With a document in each of its two indices."""
+        name = self.name(tail)
+        self.fake.add_stream(name, 1, 1)
+        self.fake.templates[name] = [name]
+        return name
+
     def location(self, tail: str) -> str:
         return f"{self.fake.path_repo[0]}/{self.name(tail)}"
 
@@ -153,6 +160,7 @@ class RealScene(Scene):
         self.secure, self.capabilities = server.kind.secure, Capabilities.parse(server.product, server.version)
         self.passwords = {**server.passwords, "powerless": server.passwords["everyday"]}
         self._indices: list[str] = []
+        self._streams: list[str] = []
         self._repositories: list[str] = []
 
     def add_index(self, tail: str, documents: int = 0, **facts) -> str:
@@ -174,6 +182,17 @@ class RealScene(Scene):
             body = f'{{"index":{{}}}}\n{line}\n' * documents
             self.server.request("POST", f"/{name}/_bulk", body.encode())
             self.server.request("POST", f"/{name}/_refresh")
+
+    def add_stream(self, tail: str) -> str:
+        name = self.name(tail)
+        body = {"index_patterns": [name], "data_stream": {}, "template": {"settings": {"number_of_replicas": 0}}}
+        self._put(f"/_index_template/{name}", body)
+        self._streams.append(name)
+        for then in (f"/{name}/_rollover", f"/{name}/_refresh"):
+            document = b'{"create":{}}\n{"@timestamp":"2026-01-01T00:00:00Z"}\n'
+            self.server.request("POST", f"/{name}/_bulk", document)
+            self.server.request("POST", then)
+        return name
 
     def location(self, tail: str) -> str:
         return str(self.server.path_repo / self.name(tail))
@@ -232,6 +251,9 @@ class RealScene(Scene):
     def clear(self) -> None:
         for name in self._repositories:
             self.server.request("DELETE", f"/_snapshot/{name}")
+        for name in self._streams:
+            self.server.request("DELETE", f"/_data_stream/{name}")
+            self.server.request("DELETE", f"/_index_template/{name}")
         for name in self._indices:
             self.server.request("DELETE", f"/{name}?ignore_unavailable=true")
 

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from deploy.sandbox.kinds import DEFAULT, KINDS
-from tests.contract import exchanges, restore_exchanges
+from tests.contract import exchanges, restore_exchanges, stream_exchanges
 from tests.fakes.elasticsearch import FakeElasticsearch
 from tests.gateways.scenes import FakeScene, RealScene
 
@@ -28,6 +28,11 @@ def test_the_real_one_answers_a_restore_as_recorded(any_server):
     check(restore_exchanges.recording_of(any_server.kind.slug), answers_of(any_server, restore_exchanges.run))
 
 
+@pytest.mark.parametrize("any_server", REAL, indirect=True, scope="session")
+def test_the_real_one_answers_about_streams_as_recorded(any_server):
+    check(stream_exchanges.recording_of(any_server.kind.slug), answers_of(any_server, stream_exchanges.run))
+
+
 @pytest.mark.parametrize("slug", SLUGS)
 def test_the_fake_cannot_lie(slug):
     compare(slug, exchanges.run, exchanges.read(slug))
@@ -36,6 +41,11 @@ def test_the_fake_cannot_lie(slug):
 @pytest.mark.parametrize("slug", SLUGS)
 def test_the_fake_cannot_lie_about_a_restore(slug):
     compare(slug, restore_exchanges.run, exchanges.read(restore_exchanges.recording_of(slug)))
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_the_fake_cannot_lie_about_streams(slug):
+    compare(slug, stream_exchanges.run, exchanges.read(stream_exchanges.recording_of(slug)))
 
 
 def answers_of(server, run) -> list[dict]:

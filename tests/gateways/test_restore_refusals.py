@@ -34,6 +34,10 @@ OLDER = (
 NO_GLOBAL = "cannot restore global state since the snapshot was created without global state"
 ALIAS = "The provided expression [al] matches an alias, specify the corresponding concrete indices instead."
 MODIFY = "cannot modify setting [index.number_of_shards] on restore"
+LATER = (
+    "data stream [events] could create backing indices that conflict with 2 existing index(s) or alias(s) including "
+    "'.ds-events-000002'"
+)
 WITHOUT = "Restore without aliases"
 
 SEEN = (
@@ -54,6 +58,7 @@ SEEN = (
     ("string_index_out_of_bounds_exception", "index 0, length 0", "is empty"),
     ("pattern_syntax_exception", "Unclosed group near index 1", "not a regular expression"),
     ("index_out_of_bounds_exception", "No group 1", "a group that the pattern does not have"),
+    (STATE, LATER, "Restore it under another name"),
     (STATE, UNIQUE, WITHOUT),
     (STATE, "index and alias names need to be unique, but the following duplicates were found [mm]", WITHOUT),
     (STATE, "alias [logs] has more than one write index [logs-2,restored-logs-2]", WITHOUT),

@@ -21,12 +21,13 @@ SNAPPED, LIVE = {ONE: 120, TWO: 80}, {ONE: 127, TWO: 83}
 AUTO_CREATE = "action.auto_create_index"
 ALLOWED = "-forbidden,+*"
 
+STREAM, FLOW, OF_FLOW = "a data stream beside", "flow", (30, 12)
 UNDO_SWAP, UNDO_ALIAS = "undo of a swap", "undo of an alias"
-WAYS = (Mode.BESIDE, Mode.MISSING, Mode.SWAP, Mode.ALIAS, Mode.IN_PLACE, UNDO_SWAP, UNDO_ALIAS)
+WAYS = (Mode.BESIDE, STREAM, Mode.MISSING, Mode.SWAP, Mode.ALIAS, Mode.IN_PLACE, UNDO_SWAP, UNDO_ALIAS)
 
 
 class Place:
-    """``way`` is a mode, or the way back of one. ``run`` is approved and has not begun."""
+    """``way`` is a mode, the way back of one, or STREAM. ``run`` is approved and has not begun."""
 
     def __init__(self, asking: Asking, way: str, *, damaged: bool = False) -> None:
         self.way, self.fake = way, FakeElasticsearch().start()
@@ -34,9 +35,10 @@ class Place:
         if damaged:
             self.fake.restores_lose(ONE, snapshot="snap-1")
         snapshot = self._snapshot()
-        mode = {UNDO_SWAP: Mode.SWAP, UNDO_ALIAS: Mode.ALIAS}.get(way, way)
-        self.run = asking.agree(asking.plan(snapshot, [ONE, TWO], mode))
-        if mode != way:
+        mode = {UNDO_SWAP: Mode.SWAP, UNDO_ALIAS: Mode.ALIAS, STREAM: Mode.BESIDE}.get(way, way)
+        streams = (FLOW,) if way == STREAM else ()
+        self.run = asking.agree(asking.plan(snapshot, [ONE, TWO], mode, streams=streams))
+        if way in (UNDO_SWAP, UNDO_ALIAS):
             self.first = turns.work(self.run)
             self.run = asking.agree(asking.plan_back(self.first))
         self.before = seen(self.fake)
@@ -45,6 +47,8 @@ class Place:
         self.fake.add_index(ONE, SNAPPED[ONE], aliases={"events": {}})
         self.fake.add_index(TWO, SNAPPED[TWO], primaries=2)
         self.fake.add_index(OTHER, 5, aliases={"events": {}})
+        if self.way == STREAM:
+            self.fake.add_stream(FLOW, *OF_FLOW)
         self.fake.add_repository("nightly")
         self.fake.disk = {"total_in_bytes": 10**12, "available_in_bytes": 9 * 10**11}
         self.fake.settings["persistent"][AUTO_CREATE] = ALLOWED
@@ -54,7 +58,8 @@ class Place:
         Cluster.objects.filter(pk=self.cluster.pk).update(uuid=self.fake.uuid)
         self.cluster.refresh_from_db()
         repository = registered_repository(self.cluster)
-        run = turns.work(queue_snapshot(actor=None, repository=repository, name="snap-1", patterns=["events-*"]))
+        patterns = ["events-*", f".ds-{FLOW}-*"]
+        run = turns.work(queue_snapshot(actor=None, repository=repository, name="snap-1", patterns=patterns))
         for name in LIVE:
             self.fake.write(name, LIVE[name] - SNAPPED[name])
         if self.way == Mode.MISSING:
@@ -66,8 +71,8 @@ class Place:
 
 
 def seen(fake: FakeElasticsearch) -> dict:
-    """What searches and writers find of each index."""
-    return {
+    """What searches and writers find of each index, and the indices of each data stream."""
+    return {f"stream {name}": tuple(indices) for name, indices in fake.streams.items()} | {
         name: (index.documents, tuple(sorted(index.aliases)), index.state, index.health, index.blocked)
         for name, index in fake.indices.items()
     }
@@ -116,6 +121,8 @@ def _restored(place: Place, run: Run) -> dict:
 
     if place.way == Mode.BESIDE:
         return others | live | named("restored-{1}", SNAPPED)
+    if place.way == STREAM:
+        return place.before | named("restored-{1}", SNAPPED) | stream(f"restored-{FLOW}")
     if place.way == Mode.MISSING:
         return others | live | {ONE: good(SNAPPED[ONE])}
     if place.way == Mode.SWAP:
@@ -129,6 +136,12 @@ def _restored(place: Place, run: Run) -> dict:
         return others | live | named("before-{}-{}", SNAPPED)
     token = RestorePlan.objects.get(request__run=place.first).document["token"]
     return others | live | named("restored-{}-{}", SNAPPED)
+
+
+def stream(name: str) -> dict:
+    """A data stream as it was made."""
+    made = {f".ds-{name}-{number:06}": good(documents) for number, documents in enumerate(OF_FLOW, start=1)}
+    return made | {f"stream {name}": tuple(made)}
 
 
 def good(documents: int, aliases=()) -> tuple:

@@ -13,7 +13,7 @@ from backups.runs import request_cancel
 from backups.snapshots import troubles
 from tests.restores.asking import Asking
 from tests.restores.crashing import Points, is_write, work
-from tests.restores.place import WAYS, Place, wrong
+from tests.restores.place import STREAM, WAYS, Place, wrong
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_process_that_dies(points, cast, way):
     assert not said, "\n".join(said)
 
 
-@pytest.mark.parametrize("way", [Mode.BESIDE, Mode.MISSING, Mode.SWAP, Mode.IN_PLACE])
+@pytest.mark.parametrize("way", [Mode.BESIDE, STREAM, Mode.MISSING, Mode.SWAP, Mode.IN_PLACE])
 def test_a_process_that_dies_on_the_way_back(points, cast, way):
     said = dies_everywhere(points, Asking(cast), way, ("failed",), damaged=True)
     assert not said, "\n".join(said)

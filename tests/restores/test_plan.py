@@ -45,6 +45,7 @@ FAILING = {
     "no rights": ({"lacking": ("manager lacks manage",)}, "manager lacks manage"),
     "read only": ({"room": room(read_only=True)}, "read only"),
     "no space": ({"room": room(watermark_low="41%")}, "Not enough space"),
+    "a newer server's": ({"snapshot": snapshot(version_id=9), "newest_id": 8}, "A newer server made the snapshot"),
     "too many shards": ({"room": room(shards_most=12)}, "Too many shards 16 of 12"),
 }
 
@@ -87,6 +88,15 @@ def test_a_lifecycle_policy_of_what_is_kept_is_a_warning():
     assert any("safety copy before its time logs-1" in line for line in lines(swap, WARN))
     beside = make_plan(asked("logs-1"), found(live=managed))
     assert not any("safety copy before" in line for line in lines(beside, WARN))
+
+
+def test_a_rule_about_nodes_that_cannot_be_told_is_a_warning():
+    rules = {"logs-1": recorded(settings={"index": {"routing": {"allocation": {"include": {"rack": "r1,r2"}}}}})}
+
+    assert any(
+        "logs-1: include.rack: r1,r2" in line
+        for line in lines(make_plan(asked("logs-1"), found(recorded=rules)), WARN)
+    )
 
 
 def test_a_block_of_new_indices_is_a_warning():

@@ -7,12 +7,16 @@ import pytest
 from backups.gateways.elasticsearch.capabilities import Capabilities
 from backups.gateways.elasticsearch.snapshots import ShardFailure
 from backups.restores.indices.asked import Mode
-from backups.restores.indices.rows import Action, rows
+from backups.restores.indices.rows import OUR_OWN, Action, rows
 
 from .situations import asked, found, live, recorded, snapshot
 
 MISSING_SHARD = ShardFailure("logs-1", 0, "n1", "gone")
 OLD = Capabilities.parse("elasticsearch", "7.2.0")
+
+
+def only_on(nodes: str) -> dict:
+    return {"index": {"routing": {"allocation": {"require": {"_name": nodes}}}}}
 
 
 def actions(asked_, found_) -> dict[str, str]:
@@ -53,6 +57,16 @@ BLOCKED = {
     ),
     "new name exists": (asked("logs-1"), {"names": {"restored-logs-1": "open"}}, "exists already (open)"),
     "new name exists closed": (asked("logs-1"), {"names": {"restored-logs-1": "close"}}, "exists already (close)"),
+    "new name exists closed, with as many shards": (
+        asked("logs-1"),
+        {"live": {"restored-logs-1": live("restored-logs-1", state="close")}},
+        OUR_OWN,
+    ),
+    "no node may hold it": (
+        asked("logs-1"),
+        {"recorded": {"logs-1": recorded(settings=only_on("warm-*, n2"))}},
+        "on no node of this cluster (require._name: warm-*, n2)",
+    ),
     "new name is an alias": (asked("logs-1"), {"aliases": {"restored-logs-1": ("x",)}}, "as an alias"),
     "new name is a stream": (asked("logs-1"), {"streams": frozenset({"restored-logs-1"})}, "as a data stream"),
     "missing one's name is an alias": (
@@ -86,6 +100,11 @@ BLOCKED = {
         {"live": {"logs-1": live("logs-1", state="close")}},
         "It is closed",
     ),
+    "closed, where a clone would be open": (
+        asked("logs-1", mode=Mode.SWAP),
+        {"live": {"logs-1": live("logs-1", state="close")}},
+        OUR_OWN,
+    ),
     "another restore has it": (asked("logs-1", mode=Mode.SWAP), {"busy": frozenset({"logs-1"})}, "Another restore"),
     "working name is taken": (
         asked("logs-1", mode=Mode.SWAP),
@@ -104,6 +123,15 @@ def test_what_the_server_would_refuse_is_foreseen(case):
 
     assert row.action == Action.BLOCKED
     assert words in row.note
+
+
+@pytest.mark.parametrize(
+    ("names", "resets"), [("n1", ()), ("n*", ()), ("elsewhere", ("index.routing.allocation.*",))]
+)
+def test_a_rule_that_a_node_follows_or_that_is_left_behind_blocks_nothing(names, resets):
+    given = found(recorded={"logs-1": recorded(settings=only_on(names))})
+
+    assert actions(asked("logs-1", resets=resets), given) == {"logs-1": "rename"}
 
 
 def test_a_stream_member_is_not_replaced_alone():

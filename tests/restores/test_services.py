@@ -334,3 +334,14 @@ def test_the_same_cannot_be_planned_while_it_is_locked(restores):
 
     assert again.document["rows"][0]["action"] == "blocked" and "Another restore" in again.document["rows"][0]["note"]
     assert again.title == "Restore events-1 into soc-prod"
+
+
+def test_a_swap_where_nothing_is_left_to_replace_restores_what_is_missing(restores, fake):
+    del fake.indices["events-1"]
+    plan = restores.plan(Mode.SWAP)
+    assert [row["action"] for row in plan.document["rows"]] == ["create"]
+
+    run = restores.carry_out(restores.ask(plan))
+
+    assert (run.state, run.effect, run.error) == ("succeeded", "applied", "")
+    assert fake.indices["events-1"].documents == 120

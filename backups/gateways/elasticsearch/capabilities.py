@@ -20,6 +20,14 @@ class Capabilities:
         first = elasticsearch if self.product == "elasticsearch" else opensearch
         return first is not None and self.version >= first
 
+    def version_id(self) -> int | None:
+        """The version as a number, as snapshots hold it; None where they hold one of their own (8.9 and later)."""
+        if self._since((8, 9)):
+            return None
+        major, minor, patch = (*self.version, 0, 0)[:3]
+        number = major * 1_000_000 + minor * 10_000 + patch * 100 + 99
+        return number ^ 0x08000000 if self.product == "opensearch" else number
+
     @property
     def metadata(self) -> bool:
         """A snapshot keeps notes of whoever made it. Older servers drop them without a word."""
@@ -52,6 +60,11 @@ class Capabilities:
     def clone_index(self) -> bool:
         """An index can be copied by hard links, on the spot."""
         return self._since((7, 4), (1,))
+
+    @property
+    def clone_closed(self) -> bool:
+        """One that is closed too; the copy is open."""
+        return self._since((8,))
 
     @property
     def feature_states(self) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from .answers import need, unexpected
 from .call import Call
+from .capabilities import Capabilities
 from .client import Client
 from .errors import BadCredential, Forbidden, NotFound, Refused
 
@@ -91,6 +92,16 @@ def _identify_by_node(client: Client) -> Identity:
         need(state, body, "cluster_name", str),
         need(state, body, "cluster_uuid", str),
     )
+
+
+def newest_version_id(client: Client, capabilities: Capabilities) -> int | None:
+    """The highest number that a snapshot's ``version_id`` may have to be read by this cluster; None where the node
+    does not say it."""
+    if (number := capabilities.version_id()) is not None:
+        return number
+    call = Call("GET", ("_nodes", "_local"), {"filter_path": "nodes.*.index_version"})
+    found = client.send(call).get("nodes", {}).values()
+    return min((node["index_version"] for node in found), default=None)
 
 
 def _checked_version(call: Call, number: str) -> str:

@@ -49,6 +49,11 @@ SENTENCES = (
         "An alias in the snapshot has the name of something that exists on the cluster. Restore without aliases.",
     ),
     (
+        "could create backing indices that conflict",
+        "An index on the cluster has a name that the data stream would give to one of its own. Restore it under "
+        "another name.",
+    ),
+    (
         "more than one write index",
         "The restored index would become a second write index of an alias. Restore without aliases.",
     ),

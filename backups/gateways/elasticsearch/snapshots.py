@@ -55,7 +55,8 @@ class ShardFailure:
 @dataclass(frozen=True)
 class SnapshotFacts:
     """A snapshot as the repository has it. ``state`` is Elasticsearch's word, in upper case; ``global_state`` is None
-    where the server does not say."""
+    where the server does not say. ``version_id`` is what its maker wrote (see ``cluster.newest_version_id``): the
+    text of the version is made up by whoever reads it."""
 
     name: str
     uuid: str
@@ -70,6 +71,7 @@ class SnapshotFacts:
     metadata: dict
     global_state: bool | None = None
     data_streams: tuple[str, ...] = ()
+    version_id: int | None = None
 
     @property
     def over(self) -> bool:
@@ -261,6 +263,7 @@ def _understood(call: Call, found: dict) -> SnapshotFacts:
         metadata=found.get("metadata") or {},
         global_state=found.get("include_global_state"),
         data_streams=tuple(sorted(found.get("data_streams") or ())),
+        version_id=found.get("version_id"),
     )
 
 

@@ -51,8 +51,9 @@ RESETS = {
 
 @dataclass(frozen=True)
 class Asked:
-    """``names`` are exact names of indices in the snapshot. ``template`` makes the new names of ``beside``; ``skip``
-    are those of ``names`` that were taken out in the plan. ``token`` is in the names of what the restore makes."""
+    """``names`` are exact names of indices in the snapshot, ``streams`` of data streams. ``template`` makes the new
+    names of ``beside``; ``skip`` are those that were taken out in the plan. ``token`` is in the names of what the
+    restore makes."""
 
     names: tuple[str, ...]
     mode: str
@@ -64,15 +65,17 @@ class Asked:
     global_state: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     resets: tuple[str, ...] = ()
+    streams: tuple[str, ...] = ()
 
     def as_options(self) -> dict:
         """JSON, for a row."""
-        return asdict(self) | {"names": list(self.names), "skip": sorted(self.skip), "resets": list(self.resets)}
+        lists = {"names": list(self.names), "resets": list(self.resets), "streams": list(self.streams)}
+        return asdict(self) | lists | {"skip": sorted(self.skip)}
 
     @classmethod
     def of(cls, options: Mapping) -> "Asked":
-        """From ``as_options``."""
-        lists = {"names": tuple(options["names"]), "resets": tuple(options["resets"])}
+        """From ``as_options``; older ones name no streams."""
+        lists = {key: tuple(options.get(key, ())) for key in ("names", "resets", "streams")}
         return cls(**{**options, **lists, "skip": frozenset(options["skip"])})
 
     def working(self, name: str) -> str:

@@ -74,7 +74,7 @@ def restore_call(asked: Asked, found: Found, batch: Batch, *, first: bool = True
     return restores.restore_call(
         found.repository,
         found.snapshot.name if found.snapshot else "",
-        [row.source for row in batch.rows],
+        list(dict.fromkeys(row.chosen for row in batch.rows)),
         rename=batch.rename,
         # Over a live index the snapshot's aliases replace those of now; to a working copy none may point.
         include_aliases=asked.aliases and not any(row.work for row in batch.rows),

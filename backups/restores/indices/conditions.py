@@ -7,6 +7,7 @@ from backups.gateways.elasticsearch.room import watermark_bytes
 from backups.repositories.preflight import FAIL, OK, WARN, Line
 from backups.templatetags.formats import count_of, number, size
 
+from . import allocation, streams
 from .asked import Asked, Mode
 from .found import Found
 from .rows import Action, Row
@@ -79,6 +80,9 @@ def _snapshot(asked: Asked, found: Found, rows, space) -> Iterator[Line]:
         yield Line(FAIL, "The snapshot cannot be read", found.problem or "The repository does not have it any more.")
     elif found.snapshot.state not in RESTORABLE:
         yield Line(FAIL, "The snapshot is not over", f"The repository calls it {found.snapshot.state}.")
+    elif found.newest_id and (found.snapshot.version_id or 0) > found.newest_id:
+        why = "This cluster cannot read it. Restore it into one of that version or a later one."
+        yield Line(FAIL, "A newer server made the snapshot, or another product", why)
     elif found.snapshot.failures:
         yield Line(WARN, "The snapshot is incomplete", f"{count_of(found.snapshot.shards_failed, 'shard')} missing")
     else:
@@ -195,6 +199,17 @@ def _kept_lifecycle(asked: Asked, found: Found, rows: Sequence[Row], space) -> I
         yield Line(WARN, "A lifecycle policy may delete the safety copy before its time", ", ".join(managed[:3]))
 
 
+def _nodes(asked: Asked, found: Found, rows: Sequence[Row], space) -> Iterator[Line]:
+    """Rules that only the server can follow: where no node fits, it gives the restore up at once."""
+    if allocation.RESET in asked.resets:
+        return
+    going = [row.source for row in rows if row.goes and row.source in found.recorded]
+    rules = {name: said for name in going if (said := allocation.untold(found.recorded[name].settings))}
+    if rules:
+        what = "; ".join(f"{name}: {said}" for name, said in [*rules.items()][:3])
+        yield Line(WARN, "Some indices may lie on certain nodes only", what)
+
+
 def _policy(settings: Mapping) -> str:
     index = settings.get("index", {})
     plugin = index.get("plugins", {}).get("index_state_management", {}).get("policy_id")
@@ -213,5 +228,5 @@ def _guard(asked: Asked, found: Found, rows: Sequence[Row], space) -> Iterator[L
 
 TESTS = (
     *(_snapshot, _something, _rights, _cluster, _global_state, _disk, _shards),
-    *(_losses, _not_counted, _in_place, _guard, _lifecycle, _kept_lifecycle),
+    *(_losses, _not_counted, _in_place, _guard, _lifecycle, _kept_lifecycle, _nodes, streams.lines),
 )

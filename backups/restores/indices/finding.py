@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from itertools import chain
 from statistics import median
 
 from backups.clusters.connection import capabilities_of, open_client
 from backups.clusters.models import Cluster, Purpose
+from backups.gateways.elasticsearch import cluster as es_cluster
 from backups.gateways.elasticsearch import indices as es
 from backups.gateways.elasticsearch import room as es_room
 from backups.gateways.elasticsearch import snapshots as es_snapshots
+from backups.gateways.elasticsearch import streams as es_streams
 from backups.gateways.elasticsearch import swapping
 from backups.gateways.elasticsearch.client import Client
 from backups.gateways.elasticsearch.errors import Answered, GatewayError
@@ -19,6 +22,7 @@ from backups.restores import locks
 from backups.runs.models import Run, RunState
 from backups.snapshots.models import Counted, Snapshot, SnapshotIndex
 
+from . import streams
 from .asked import Asked, Mode
 from .found import Found, Live, Recorded
 
@@ -36,7 +40,7 @@ def find(asked: Asked, snapshot: Snapshot, now: datetime, *, patience: float | N
     facts, problem = _snapshot(client, snapshot)
     settings = cluster_settings(client)
     listed = {index.name: index for index in es.list_indices(client, health=False)}
-    targets = _targets(asked, listed)
+    targets = [*_targets(asked, listed), *streams.names_after(asked, facts)]
     replaced = [name for name in asked.names if name in listed] if asked.mode in Mode.REPLACING else []
     described = es.describe(client, replaced)
     newer = _newer(cluster, snapshot, facts, described, patience) if replaced else {}
@@ -50,7 +54,7 @@ def find(asked: Asked, snapshot: Snapshot, now: datetime, *, patience: float | N
         capabilities=capabilities_of(cluster),
         repository=snapshot.repository.name,
         snapshot=facts,
-        recorded=recorded(snapshot, asked.names),
+        recorded=recorded(snapshot, [*asked.names, *chain(*streams.behind(asked, facts).values())]),
         names={name: index.state for name, index in listed.items()},
         aliases=aliases,
         streams=frozenset(swapping.aliases_named(client, [*targets, *_working(asked)])) - aliases.keys(),
@@ -61,7 +65,10 @@ def find(asked: Asked, snapshot: Snapshot, now: datetime, *, patience: float | N
         rate=rate(cluster),
         busy=locks.held_indices(cluster.uuid, targets),
         problem=problem,
+        templates=es_streams.templates(client) if asked.streams else (),
         safety=_for_safety(snapshot) if asked.mode == Mode.IN_PLACE else None,
+        # What this cluster made it can read.
+        newest_id=None if snapshot.run_id else es_cluster.newest_version_id(client, capabilities_of(cluster)),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from backups.gateways.elasticsearch.capabilities import Capabilities
 from backups.gateways.elasticsearch.room import Room
 from backups.gateways.elasticsearch.snapshots import SnapshotFacts
+from backups.gateways.elasticsearch.streams import Template
 from backups.gateways.elasticsearch.swapping import AutoCreate
 
 
@@ -58,7 +59,9 @@ class Found:
     """``names`` has every index of the cluster with its state, ``aliases`` every alias with its indices. ``problem``
     says why the snapshot could not be read, ``lacking`` what the restricted credential may not do, ``rate`` how many
     bytes a second this cluster restored before, ``busy`` the targets that another restore has locked, ``safety`` is
-    the key of the repository that a safety snapshot would go to."""
+    the key of the repository that a safety snapshot would go to, ``newest_id`` the highest ``version_id`` of a
+    snapshot that the cluster reads (None: not asked, or not told), ``templates`` are read where streams are asked
+    for."""
 
     at: datetime
     cluster: str
@@ -79,3 +82,5 @@ class Found:
     busy: frozenset[str] = frozenset()
     problem: str = ""
     safety: int | None = None
+    newest_id: int | None = None
+    templates: tuple[Template, ...] = ()

@@ -42,7 +42,7 @@ class IndicesJob(Job):
 
     def rows_of(self, batch: int) -> list[Row]:
         names = set(self.batches[batch]["body"]["indices"])
-        return [row for row in self.going if row.source in names]
+        return [row for row in self.going if row.chosen in names]
 
     @property
     def repository(self) -> str:

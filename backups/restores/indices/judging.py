@@ -4,15 +4,17 @@ from backups import clock
 from backups.gateways.elasticsearch import indices as es_indices
 from backups.gateways.elasticsearch import restores as es
 from backups.gateways.elasticsearch import snapshots as es_snapshots
+from backups.gateways.elasticsearch import streams as es_streams
 from backups.gateways.elasticsearch.client import Client
 from backups.gateways.errors import GatewayError
 from backups.restores import verdict
 from backups.runs import Next, Stay, Turn
 from backups.runs.models import Effect, Level, RunState
 
-from . import removing
+from . import removing, streams
 from .job import IndicesJob
 from .rows import Row
+from .stream_verdict import with_streams
 
 LOOKS = 5
 """A verdict that is not good is asked for again so often: shards come up one after the other."""
@@ -72,7 +74,7 @@ def _judged_batch(job: IndicesJob, number: int, client: Client, counter: Client,
     active = es.shards_active(client, names)
     recoveries = es.recoveries(client, names)
     described = es_indices.describe(client, list(active))
-    return verdict.judge(
+    judged = verdict.judge(
         [_target(row, active.get(row.restored_as, {})) for row in rows],
         active=active,
         recoveries=recoveries,
@@ -86,6 +88,18 @@ def _judged_batch(job: IndicesJob, number: int, client: Client, counter: Client,
         known_uuids=job.known_uuids(number),
         reasons=_reasons(client, active),
     )
+    planned = streams.planned(rows)
+    return _with_streams(job, judged, planned, client) if planned else judged
+
+
+def _with_streams(job: IndicesJob, judged: verdict.Verdict, planned: dict, client: Client) -> verdict.Verdict:
+    there = es_streams.streams(client)
+    unnamed = {index for name, indices in planned.items() for index in set(there.get(name, ())) - set(indices)}
+    source = (job.repository, job.snapshot)
+    came_along = {
+        one.index for one in es.recoveries(client, sorted(unnamed)) if (one.repository, one.snapshot) == source
+    }
+    return with_streams(judged, planned, there, came_along)
 
 
 def _target(row: Row, shards: dict) -> verdict.Target:

@@ -11,10 +11,10 @@ from backups.gateways.elasticsearch.swapping import AUTO_CREATE
 from backups.restores.targets import index_target, setting_target
 from backups.templatetags.formats import count_of
 
-from . import calls, conditions
+from . import calls, conditions, streams
 from .asked import SCRATCH, Asked, Mode
 from .found import Found
-from .rows import ORDER, Action, Row, rows
+from .rows import ORDER, Action, Row
 
 VERSION = 1
 
@@ -40,7 +40,7 @@ class Plan(NamedTuple):
 
 def make_plan(asked: Asked, found: Found) -> Plan:
     """What exactly would happen, what speaks against it, and how much harm it could do."""
-    made = rows(asked, found)
+    made = streams.rows(asked, found)
     overrides = asked.settings.get("index.number_of_replicas")
     space = conditions.space_of(found, made, None if overrides is None else int(overrides))
     said = conditions.lines(asked, found, made, space)
@@ -75,7 +75,8 @@ def make_plan(asked: Asked, found: Found) -> Plan:
 
 def title_of(found: Found, made: Sequence[Row]) -> str:
     named = [row for row in made if row.goes] or made
-    what = named[0].source if len(named) == 1 else count_of(len(named), "index", "indices")
+    chosen = {row.chosen for row in named}
+    what = chosen.pop() if len(chosen) == 1 else count_of(len(named), "index", "indices")
     return f"Restore {what} into {found.cluster}"
 
 
@@ -103,7 +104,7 @@ def risk_of(asked: Asked, made: Sequence[Row]) -> tuple[str, str]:
     going = [row for row in made if row.goes]
     if asked.aliases and going:
         return Risk.R1, "It adds indices to aliases that are in use."
-    if asked.mode == Mode.BESIDE and all(row.target.startswith(SCRATCH) for row in going):
+    if asked.mode == Mode.BESIDE and all((row.stream_as or row.target).startswith(SCRATCH) for row in going):
         return Risk.R0, f"It only adds copies whose names begin with {SCRATCH}: nothing live is touched."
     return Risk.R1, "It adds indices under names that live searches may find."
 
@@ -119,7 +120,7 @@ def bound(asked: Asked, found: Found, made: Sequence[Row]) -> dict[str, str]:
     if found.auto_create:
         facts["action.auto_create_index"] = str(found.auto_create.persistent)
     # What is blocked or exists by now too: that it was not so is what has to be said.
-    for name in sorted({name for row in made if row.source not in asked.skip for name in _names(row)}):
+    for name in sorted({name for row in made if row.chosen not in asked.skip for name in _names(row)}):
         facts[f"index {name}"] = _identity(name, found)
     for row in made:
         if row.action == Action.REPLACE:
@@ -141,7 +142,7 @@ def names_of(made: Sequence[Row]) -> list[str]:
 
 
 def _names(row: Row) -> list[str]:
-    return [name for name in (row.target, row.work, row.before) if name]
+    return [name for name in (row.target, row.work, row.before, row.stream_as) if name]
 
 
 def _aliases(aliases: Mapping) -> str:

@@ -1,12 +1,14 @@
 """The way back before anything live was touched: what this restore made is deleted again, and the run ends."""
 
 from backups.gateways.elasticsearch import restores as es
+from backups.gateways.elasticsearch import streams as es_streams
 from backups.gateways.elasticsearch import swapping
+from backups.gateways.elasticsearch.call import Call
 from backups.gateways.errors import GatewayError
 from backups.runs import Done, Stay
 from backups.runs.models import Effect, Level, RunState
 
-from . import overwriting, safety
+from . import overwriting, safety, streams
 
 RESTORED = ("SNAPSHOT", "PEER")
 
@@ -27,8 +29,8 @@ def remove(job) -> Stay | Done:
         if job.in_place and (going := _as_it_was(job, sent)) is not None:
             return going
         there = _ours(job) if sent else []
-        for name in there:
-            job.send(swapping.delete_index_call(name))
+        for call in _deletions(job, there):
+            job.send(call)
     except GatewayError as error:
         return job.silent(error, for_ever=bool(sent))
     turn.forget("silent_since")
@@ -65,6 +67,17 @@ def _ours(job) -> list[str]:
     for name in sorted(foreign):
         job.turn.log(f"{name} may not be of this restore, and stays. Look at it.", Level.WARNING)
     return [name for name in names if name not in foreign]
+
+
+def _deletions(job, there: list[str]) -> list[Call]:
+    """What deletes these indices: those behind a data stream go with it, because it keeps its last one. A stream is
+    of somebody else when an index of it is not among them that has a name of this restore."""
+    planned = streams.planned(job.going)
+    made = es_streams.streams(job.reader()) if planned and there else {}
+    named = {name: set(indices) & set(made.get(name, ())) for name, indices in planned.items()}
+    ours = [name for name, indices in named.items() if indices and indices <= set(there)]
+    alone = set(there).difference(*(made[name] for name in ours))
+    return [*map(es_streams.delete_call, ours), *map(swapping.delete_index_call, sorted(alone))]
 
 
 def made_by(job) -> list[str]:

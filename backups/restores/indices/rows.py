@@ -1,13 +1,13 @@
 """What becomes of each index. Pure: what is asked and what was found go in, rows come out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from backups.gateways.elasticsearch.rename import BadRename, check_index_name, renamed, template_rename
 from backups.templatetags.formats import count_of, number
 
-from . import differences
+from . import allocation, differences
 from .asked import Asked, Mode
 from .found import Found, Live, Recorded
 
@@ -18,15 +18,19 @@ class Action:
     CREATE, RENAME, REPLACE, SKIP, BLOCKED = "create", "rename", "replace", "skip", "blocked"
 
 
+OUR_OWN = "The server would take this, the console does not."
+"""Stands in the note of a row that is blocked by a rule of ours alone."""
+
 ORDER = (Action.BLOCKED, Action.REPLACE, Action.RENAME, Action.CREATE, Action.SKIP)
 """Worst first."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One index of the snapshot. ``low`` and ``high`` bound its documents in the snapshot. ``aliases`` are those of
-    the target afterwards, ``aliases_now`` those before; ``lost`` and ``gained`` say how they differ. ``work`` and
-    ``before`` are the names of the copy until it is proven and of the safety copy. What is not known is None."""
+    """One index of the snapshot; with ``stream`` it comes with that data stream, which will be ``stream_as``.
+    ``low`` and ``high`` bound its documents in the snapshot. ``aliases`` are those of the target afterwards,
+    ``aliases_now`` those before; ``lost`` and ``gained`` say how they differ. ``work`` and ``before`` are the names
+    of the copy until it is proven and of the safety copy. What is not known is None."""
 
     source: str
     target: str
@@ -53,6 +57,13 @@ class Row:
     settings: tuple[Mapping[str, Any], ...] = ()
     work: str = ""
     before: str = ""
+    stream: str = ""
+    stream_as: str = ""
+
+    @property
+    def chosen(self) -> str:
+        """What was chosen, and is named in the call that restores it: the index, or its stream."""
+        return self.stream or self.source
 
     @property
     def goes(self) -> bool:
@@ -70,13 +81,17 @@ class Row:
 
 def rows(asked: Asked, found: Found) -> list[Row]:
     """One for each name that was asked for, worst first, then by name."""
-    made = [_blocked_by_server(_row(name, asked, found), asked, found) for name in asked.names]
+    return worst_first([foreseen(_row(name, asked, found), asked, found) for name in asked.names])
+
+
+def worst_first(made: Iterable[Row]) -> list[Row]:
     return sorted(made, key=lambda row: (ORDER.index(row.action), row.source))
 
 
-def _row(name: str, asked: Asked, found: Found) -> Row:
+def bare_row(name: str, found: Found) -> Row:
+    """What is known of an index of the snapshot, before anything is decided."""
     recorded = found.recorded.get(name, Recorded())
-    bare = Row(
+    return Row(
         source=name,
         target=name,
         action=Action.SKIP,
@@ -86,6 +101,10 @@ def _row(name: str, asked: Asked, found: Found) -> Row:
         bytes=recorded.bytes,
         primaries=recorded.primaries,
     )
+
+
+def _row(name: str, asked: Asked, found: Found) -> Row:
+    bare, recorded = bare_row(name, found), found.recorded.get(name, Recorded())
     if name in asked.skip:
         return replace(bare, note="Taken out of this restore.")
     if asked.mode == Mode.BESIDE:
@@ -161,8 +180,8 @@ def _what_is_lost(live: Live) -> str:
     return "No newer documents."
 
 
-def _blocked_by_server(row: Row, asked: Asked, found: Found) -> Row:
-    """What Elasticsearch would refuse about this index, foreseen."""
+def foreseen(row: Row, asked: Asked, found: Found) -> Row:
+    """The row as it is, or blocked by what Elasticsearch would refuse about this index."""
     if not row.goes:
         return row
     why = next(filter(None, (test(row, asked, found) for test in REFUSALS)), "")
@@ -189,27 +208,43 @@ def _broken_in_snapshot(row: Row, asked: Asked, found: Found) -> str:
     if not asked.partial:
         return f"{missing} Take it out, or allow what is incomplete: the missing shards come back empty."
     if row.action == Action.REPLACE:
-        return f"{missing} What is incomplete is never restored over a live index. Restore it under a new name."
+        return (
+            f"{missing} What is incomplete is never restored over a live index. Restore it under a new name."
+            f"{f' {OUR_OWN}' if row.work else ''}"
+        )
     return ""
 
 
 def _name_taken(row: Row, asked: Asked, found: Found) -> str:
-    taken_as = _taken_as(row.target, found)
-    if row.action == Action.REPLACE:
+    if row.action == Action.REPLACE or found.names.get(row.target) == "close":
         return ""
-    return f"{row.target} exists already {taken_as}. Choose another new name, or take it out." if taken_as else ""
+    return _taken(row.target, found)
+
+
+def _taken(name: str, found: Found) -> str:
+    taken_as = how_taken(name, found)
+    return f"{name} exists already {taken_as}. Choose another new name, or take it out." if taken_as else ""
+
+
+def _copy_overwrites_nothing(row: Row, asked: Asked, found: Found) -> str:
+    """A restore over a closed index overwrites it, unless it has another number of shards."""
+    if row.action == Action.REPLACE or not (taken := _taken(row.target, found)):
+        return ""
+    live = found.live.get(row.target)
+    return f"{taken} {OUR_OWN}" if live and live.primaries == row.primaries else taken
 
 
 def _working_names_taken(row: Row, asked: Asked, found: Found) -> str:
     for name in (row.work, row.before):
-        if name and _taken_as(name, found):
+        if name and how_taken(name, found):
             return f"{name} exists already, which this restore would use. Make the plan again."
         if len(name.encode()) > 255:
             return "Its name is too long for the working copies that a swap needs. Choose another way to replace it."
     return ""
 
 
-def _taken_as(name: str, found: Found) -> str:
+def how_taken(name: str, found: Found) -> str:
+    """By what the name is used; empty where it is free."""
     if name in found.names:
         return f"({found.names[name]})"
     if name in found.aliases:
@@ -250,16 +285,32 @@ def _cannot_be_kept(row: Row, asked: Asked, found: Found) -> str:
         return ""
     if not found.capabilities.clone_index:
         return "This server cannot clone an index, so the live one cannot be kept. Replace it in place instead."
-    if row.state_now == "close":
-        return "It is closed, and a closed index cannot be kept as a clone. Open it, or replace it in place."
     return ""
+
+
+def _closed_is_not_kept(row: Row, asked: Asked, found: Found) -> str:
+    """Where a server clones it, the clone is open: there is no way back to what it was."""
+    if not row.before or row.state_now != "close":
+        return ""
+    why = "It is closed, and a closed index cannot be kept as a clone. Open it, or replace it in place."
+    return f"{why} {OUR_OWN}" if found.capabilities.clone_closed else why
+
+
+def _allowed_nowhere(row: Row, asked: Asked, found: Found) -> str:
+    if row.source not in found.recorded or allocation.RESET in asked.resets:
+        return ""
+    rules = allocation.nowhere(found.recorded[row.source].settings, [node.name for node in found.room.nodes])
+    why = f"Its settings let it lie on no node of this cluster ({rules})."
+    return f"{why} Leave the rules on which node it may lie behind." if rules else ""
 
 
 def _locked(row: Row, asked: Asked, found: Found) -> str:
     return f"Another restore works on {row.target}. Wait until it is over." if row.target in found.busy else ""
 
 
+# What the server refuses comes before our own rules, so that a note never hides it.
 REFUSALS = (
-    *(_not_in_snapshot, _belongs_to_server, _broken_in_snapshot, _name_taken, _working_names_taken),
-    *(_other_shard_count, _alias_conflict, _stream_member, _cannot_be_kept, _locked),
+    *(_not_in_snapshot, _belongs_to_server, _name_taken, _working_names_taken),
+    *(_other_shard_count, _alias_conflict, _stream_member, _cannot_be_kept, _allowed_nowhere),
+    *(_broken_in_snapshot, _closed_is_not_kept, _copy_overwrites_nothing, _locked),
 )

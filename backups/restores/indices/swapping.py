@@ -67,7 +67,7 @@ def swap(turn: Turn):
     done = {*turn.memory.get("swapped", []), *turn.memory.get("left", [])}
     waiting = [row for row in job.swaps if row.source not in done]
     if not waiting:
-        return Next(f"{count_of(len(turn.memory['swapped']), 'index', 'indices')} in place")
+        return Next(f"{count_of(len(turn.memory.get('swapped', [])), 'index', 'indices')} in place")
     try:
         return _advance(job, waiting[0])
     except OutcomeUnknown as error:
