@@ -57,12 +57,12 @@ LAYERS: dict[str, tuple[Callable[[], None], ...]] = {
     "fast": (),
     "postgres": (need_postgres,),
     "browser": (need_chromium, need_elasticsearch, need_redis),
-    "faults": (need_postgres, need_redis),
+    "faults": (need_postgres, need_redis, need_elasticsearch),
     "redis": (need_redis,),
 }
 # What takes too long for every day: a layer here, and in tests/layers.py its name.
 LONG: dict[str, tuple[Callable[[], None], ...]] = {
-    "servers": (need_elasticsearch,),
+    "servers": (need_elasticsearch, need_redis),
     "browser-long": (need_chromium, need_elasticsearch),
     "explorer": (),
 }

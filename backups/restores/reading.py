@@ -7,13 +7,14 @@ from backups.approvals.tabs import LEFT_OUT
 from backups.gateways.elasticsearch.streams import stream_of
 from backups.repositories.models import RepositoryState
 from backups.retention.models import SafetyCopyState
-from backups.runs.models import Run
+from backups.runs.models import Effect, Run
 from backups.snapshots.models import WHOLE, Snapshot
 
 from .models import RestorePlan
 from .targets import words
 
 RESTORABLE = WHOLE
+NOT_IN_PLACE = (Effect.NONE, Effect.ROLLED_BACK)
 
 
 def snapshots():
@@ -62,8 +63,9 @@ def history():
 
 
 def way_back(run: Run | None) -> list:
-    """The safety copies of a restore that can still be put back."""
-    if run is None:
+    """The safety copies of a restore that can still be put back. What was not changed, or is as it was again, needs
+    none: a safety snapshot that was made for it stays until its time is over."""
+    if run is None or (run.is_over and run.effect in NOT_IN_PLACE):
         return []
     return list(run.safety_copies.filter(state=SafetyCopyState.KEPT))
 

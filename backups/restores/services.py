@@ -12,13 +12,12 @@ from backups.audit import act
 from backups.gateways.elasticsearch import patterns
 from backups.retention.copies import RetentionError, locked
 from backups.retention.holds import refuse_while_deleted
-from backups.retention.models import SafetyCopyState
 from backups.runs.models import Run
 from backups.runs.services import queue_check
 from backups.snapshots.models import Snapshot
 from backups.templatetags.formats import size
 
-from . import document
+from . import document, reading
 from .indices.asked import REPLICAS, TIER, Asked, Mode
 from .models import RestorePlan
 
@@ -105,13 +104,17 @@ def queue_undo(plan: RestorePlan, *, actor, earlier: int | None = None) -> Run:
     if not may(actor, "restore.request"):
         raise Denied("restore.request")
     run = plan.request.run if plan.request_id else None
-    kept = list(run.safety_copies.filter(state=SafetyCopyState.KEPT)) if run else []
+    kept = reading.way_back(run)
+    if run and run.is_over and run.effect in reading.NOT_IN_PLACE:
+        raise RestoreError("Nothing of this restore is in place, so there is nothing to roll back.")
     if not kept:
         raise RestoreError("There is no safety copy of this restore, so there is no way back.")
     if kept[0].snapshot_id:
         names = list(kept[0].snapshot.indices.values_list("name", flat=True))
-        # Exactly what the safety snapshot holds: nothing of what the restore was asked to do differently.
-        asked = Asked(names=tuple(sorted(names)), mode=Mode.IN_PLACE, token=new_token(), aliases=True)
+        # Exactly what the safety snapshot holds, but for the block that it was taken under: nothing of what the
+        # restore was asked to do differently.
+        freed = frozenset(row["source"] for row in plan.document["rows"] if not row["blocked_now"])
+        asked = Asked(tuple(sorted(names)), Mode.IN_PLACE, new_token(), aliases=True, freed=freed)
         return queue_plan(actor=actor, snapshot=kept[0].snapshot, options=asked.as_options(), earlier=earlier)
     params = {"undoes": run.pk, "token": new_token(), "template": "backups/restores/_checked.html"}
     params |= {"earlier": earlier} if earlier else {}

@@ -10,22 +10,26 @@ from backups.snapshots.models import Snapshot
 from backups.snapshots.services import queue_snapshot
 from tests.elasticsearch.scene import Scene
 from tests.restores.asking import Asking
-from tests.turns import work
+from tests.restores.place import UNDO_ALIAS, UNDO_SWAP
 
 AUTO_CREATE = "action.auto_create_index"
+UNDO_IN_PLACE = "undo in place"
 
 
 class Restoring(Asking):
     """One index of 50 documents with an alias, snapshotted, and 7 more documents since."""
 
-    def __init__(self, scene: Scene, cast, *, shards: int = 1, text: str = "x", **repository) -> None:
+    def __init__(
+        self, scene: Scene, cast, *, shards: int = 1, text: str = "x", repository: Repository | None = None, **slow
+    ) -> None:
+        """``slow`` are settings of a repository that is made for this."""
         super().__init__(cast)
         self.scene, self.server = scene, scene.server
         self.index = scene.index("logs", 50, shards=shards, text=text)
         self.alias = f"{self.index}-alias"
         add = {"add": {"index": self.index, "alias": self.alias}}
         self.server.request("POST", "/_aliases", json.dumps({"actions": [add]}).encode())
-        self.repository: Repository = scene.repository(scene.cluster(), **repository)
+        self.repository = repository or scene.repository(scene.cluster(), **slow)
         self.snapshot = self.take()
         scene.write(self.index, 7)
         # Its files are no longer those of the snapshot: a restore in place would use them again.
@@ -33,7 +37,7 @@ class Restoring(Asking):
 
     def take(self, name: str = "snap-1", **options) -> Snapshot:
         run = queue_snapshot(actor=None, repository=self.repository, name=name, patterns=[self.index], **options)
-        work(run)
+        self.work(run)
         return Snapshot.objects.get(run=run)
 
     def planned(self, mode: str = Mode.SWAP, **options) -> RestorePlan:
@@ -68,11 +72,27 @@ class Restoring(Asking):
         return found.get(AUTO_CREATE)
 
     def described(self, name: str) -> tuple:
-        """Mapping and settings, without what is new in every index."""
-        found = self.server.request("GET", f"/{name}")[name]
+        """Mapping and settings, without what is new in every index. ``name`` may be an alias of one."""
+        (found,) = self.server.request("GET", f"/{name}").values()
         index = found["settings"]["index"]
         own = ("uuid", "creation_date", "version", "provided_name", "resize", "routing", "blocks", "history")
+        own += ("routing_partition_size",)  # which a clone has by name, as every other index has it
         return found["mappings"], {key: value for key, value in index.items() if key not in own}
 
     def folder(self):
         return self.server.path_repo / self.scene.prefix
+
+    def expected(self, run: Run, way: str) -> dict:
+        """What is to be seen after a good end; ``way`` is a mode, or the way back of one."""
+        row = run.request.plan.document["rows"][0]
+        snapped, live = (50, [self.alias], "open", False), (57, [self.alias], "open", False)
+        kept = {row["before"]: ((50 if way in (UNDO_SWAP, UNDO_ALIAS) else 57), [], "open", False)}
+        if way == Mode.BESIDE:
+            return {self.index: live, row["target"]: (50, [], "open", False)}
+        if way == Mode.ALIAS:
+            return {row["work"]: (50, sorted([self.index, self.alias]), "open", False)} | kept
+        if way == Mode.SWAP:
+            return {self.index: snapped} | kept
+        if way == Mode.IN_PLACE:
+            return {self.index: snapped}
+        return {self.index: live} | ({} if way == UNDO_IN_PLACE else kept)

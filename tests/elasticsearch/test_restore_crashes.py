@@ -49,7 +49,7 @@ def test_a_process_that_dies_after_a_call(real_elasticsearch, cast, points, way,
 
     assert points.died
     assert (run.state, run.effect, run.error) == ("succeeded", "applied", "")
-    assert expected(restoring, run, way) == restoring.seen()
+    assert restoring.expected(run, way) == restoring.seen()
     assert restoring.auto_create() is None
     assert not run.locks.exists()
     assert set(restoring.kept(run).values()) <= {"kept"}
@@ -83,7 +83,7 @@ def test_an_answer_that_is_lost(real_elasticsearch, cast, points, monkeypatch, w
 
     assert lost
     assert (run.state, run.effect, run.error) == ("succeeded", "applied", "")
-    assert expected(restoring, run, way) == restoring.seen()
+    assert restoring.expected(run, way) == restoring.seen()
     assert restoring.auto_create() is None
     assert not run.locks.exists()
 
@@ -102,19 +102,3 @@ def test_a_lost_answer_to_opening_again(real_elasticsearch, cast, points, monkey
     assert (run.state, run.effect) == ("failed", "none"), run.error
     assert restoring.seen() == before
     assert not run.locks.exists()
-
-
-def expected(restoring: Restoring, run, way: str) -> dict:
-    index, plan = restoring.index, run.request.plan.document
-    row = plan["rows"][0]
-    snapped, live = (50, [restoring.alias], "open", False), (57, [restoring.alias], "open", False)
-    kept = {row["before"]: ((50 if way in (UNDO_SWAP, UNDO_ALIAS) else 57), [], "open", False)}
-    if way == Mode.BESIDE:
-        return {index: live, row["target"]: (50, [], "open", False)}
-    if way == Mode.ALIAS:
-        return {row["work"]: (50, sorted([index, restoring.alias]), "open", False)} | kept
-    if way == Mode.SWAP:
-        return {index: snapped} | kept
-    if way == Mode.IN_PLACE:
-        return {index: snapped}
-    return {index: live} | kept

@@ -129,6 +129,23 @@ def test_in_place_with_a_safety_snapshot(scene, restores):
 
     assert (back.state, back.effect, back.error) == ("succeeded", "applied", "")
     assert scene.server.request("GET", f"/{name}/_count")["count"] == 57
+    scene.write(name, 1)
+    assert scene.server.request("GET", f"/{name}/_count")["count"] == 58
+
+
+def test_the_way_back_in_place_leaves_the_blocks_of_before(scene, restores):
+    """The safety snapshot is taken under blocks of the console's own, which are part of what it keeps."""
+    free, blocked = scene.index("free", 10), scene.index("blocked", 10)
+    snapshot = restores.snapshot(free, blocked)
+    scene.server.request("PUT", f"/{blocked}/_settings", b'{"index.blocks.write": true}')
+    run = restores.run(restores.ask(restores.plan(snapshot, [free, blocked], Mode.IN_PLACE)))
+    assert (run.state, run.error) == ("succeeded", "")
+
+    back = restores.run(restores.ask(restores.plan_back(run)))
+
+    assert (back.state, back.error) == ("succeeded", "")
+    found = scene.server.request("GET", f"/{free},{blocked}/_settings/index.blocks.write")
+    assert {name for name, facts in found.items() if facts["settings"]} == {blocked}
 
 
 def test_the_name_becomes_an_alias_and_an_index_again(scene, restores):

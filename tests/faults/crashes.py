@@ -6,16 +6,9 @@ to read what is there; nothing may be left or held. Another run, queued right af
 
 import hashlib
 import os
-import random
-import signal
-import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from django.core.management import call_command
-
-from backups.access.models import User
 from backups.archives import cybersift_restore as reader
 from backups.archives.format import fast, index
 from backups.archives.format.age.keys import Identity
@@ -23,11 +16,10 @@ from backups.archives.format.age.opening import AgeFile, AgeSource
 from backups.archives.locations.folder import PROBE, PROGRAM
 from backups.archives.models import Archive, ArchiveLocation, ArchiveProfile, ArchiveRecipient, ArchiveState, Codec
 from backups.archives.services import queue_archive
-from backups.audit import verify
-from backups.runs.models import ACTIVE, Run, RunState, StepState
+from backups.runs.models import Run, RunState, StepState
 from tests.faults.fire import history, is_path
+from tests.faults.kills import Kills, leased
 from tests.faults.place import Place
-from tests.faults.processes import Worker, below, send, table
 
 PARTS = ("step", "helper", "worker", "everything")
 """What is killed: the process of a long step or a helper of it, which the worker has to notice; the supervisor, with
@@ -35,42 +27,24 @@ which all others die; or all of them at once."""
 LASTS = (1.0, 0.8, 0.6)
 """Seconds that each of the steps takes, about; the first one has the start of their process in it."""
 SMALL, BIG = 600, 6
-WAIT_SECONDS = 180
 TRANSIENT = {PROBE, f".{PROGRAM}.new"}
 """The look at a location may be at work at any moment."""
 
 
-class Crashes:
-    """``burn(kills)``; then ``seen`` counts what happened, and ``wrong`` names what should not have."""
+class Crashes(Kills):
+    """Runs that pack an archive."""
 
     def __init__(self, place: Place, seed: int) -> None:
-        self.place, self.random = place, random.Random(seed)
+        super().__init__(place, seed)
         self.identity = Identity(os.urandom(32))
-        self.seen: Counter = Counter()
-        self.wrong: list[str] = []
-        self.killed: set[int] = set()
-        self.worker = Worker("a", 0, place.environ("a") | {"LONG_STEPS": "2"}, place.home / "a.log")
 
-    def burn(self, kills: int) -> None:
-        self._prepare()
-        for _ in range(kills):
-            self._crash()
-        self._until("the lease of the location", lambda: not ArchiveLocation.objects.exclude(collect_until=None))
-        self._until("places of long steps", lambda: not list(self.place.home.glob("a/long-steps/a/*-*")))
-        self.wrong += [f"left behind: {path}" for path in self._strangers()]
-        self.wrong += [f"audit chain: {problem}" for problem in [verify.verify().problem] if problem]
-        self.killed |= {*self.worker.everybody}
-        self.worker.process.send_signal(signal.SIGTERM)
-        self.worker.process.wait(60)
-        self._until("processes", lambda: not self.killed & set(table()))
-
-    def _prepare(self) -> None:
-        with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-            call_command("init", stdout=nowhere)
-        self.actor = User.objects.get()
-        self.worker.start()
+    def prepare(self) -> None:
         self.profiles = self._profiles()
-        self._until("a worker", lambda: self.worker.workers)
+
+    def settle(self) -> None:
+        self.until("the lease of the location", lambda: not ArchiveLocation.objects.exclude(collect_until=None))
+        self.until("places of long steps", lambda: not list(self.place.home.glob("a/long-steps/a/*-*")))
+        self.wrong += [f"left behind: {path}" for path in self._strangers()]
 
     def _profiles(self) -> list[ArchiveProfile]:
         """One of each codec, and one that is encrypted, of a tree that takes a moment to pack. All have one place."""
@@ -93,45 +67,25 @@ class Crashes:
 
     # ---- The kill ------------------------------------------------------------------------------------------
 
-    def _crash(self) -> None:
+    def strike(self) -> None:
         run, part, step = self._queue(), self.random.choice(PARTS), self.random.randrange(len(LASTS))
-        self._until(f"step {step} of run {run.pk}", lambda: self._is_at(run, step))
-        time.sleep(self.random.uniform(0, LASTS[step]))
-        part = self._kill(part)
-        run.refresh_from_db()
-        where = f"step {run.step + 1}" if not run.is_over else "the end"
-        self.seen[f"killed: {part}"] += 1
-        self.seen[f"killed in {where}"] += 1
+        self.until(f"step {step} of run {run.pk}", lambda: self._is_at(run, step))
+        self.pause(LASTS[step])
+        part = self.kill(part)
+        where = self.note(part, run)
         other = self._queue()
-        if self.worker.process.poll() is not None:
-            self.worker.start()
+        self.start_again()
         for each in (run, other):
-            self._until(f"the end of run {each.pk}", lambda each=each: not self._is_active(each))
+            self.over(each)
         self.wrong += [f"left behind after run {run.pk}: {name}" for name in self._strangers()]
         self.wrong += [f"run {run.pk}, {part} killed in {where}: {what}" for what in self._wrong_with(run)]
         self.wrong += [f"run {other.pk}, not killed: {what}" for what in self._wrong_with(other)]
-        if Run.objects.get(pk=other.pk).state != RunState.SUCCEEDED:
+        if other.state != RunState.SUCCEEDED:
             self.wrong.append(f"run {other.pk}, not killed: it failed")
 
     def _queue(self) -> Run:
         name = f"archive-{Run.objects.count()}"
-        return queue_archive(actor=self.actor, profile=self.random.choice(self.profiles), name=name)
-
-    def _kill(self, part: str) -> str:
-        """Kill this, or where there is none what it would be a part of; returns what it was."""
-        everybody, step = self.worker.everybody, self.worker.long_step
-        helpers = below(step) if step else []
-        self.killed |= {*everybody}
-        if part == "helper" and helpers:
-            send([self.random.choice(helpers)])
-        elif part in ("helper", "step") and step:
-            part = "step"
-            send([step])
-        else:
-            part = "everything" if part == "everything" else "worker"
-            send(everybody if part == "everything" else [self.worker.supervisor])
-            self.worker.process.wait()
-        return part
+        return queue_archive(actor=self.cast["operator"], profile=self.random.choice(self.profiles), name=name)
 
     # ---- What is wrong afterwards --------------------------------------------------------------------------
 
@@ -139,8 +93,8 @@ class Crashes:
         run.refresh_from_db()
         archive = Archive.objects.select_related("location", "made_by").get(made_by__run=run)
         self.seen[f"ended: {run.state}"] += 1
-        if run.state in ACTIVE or run.lease_owner or run.lease_until:
-            yield f"it is {run.state} and leased by {run.lease_owner!r}"
+        if held := leased(run):
+            yield held
         if not is_path(history(run)):
             yield f"a wrong history: {history(run)}"
         if archive.made_by.sealed_key:
@@ -188,22 +142,9 @@ class Crashes:
         known = good | {f".{name}.index" for name in good} | {f"{name}.sha256" for name in good}
         return sorted({path.name for path in self.location.directory.iterdir()} - known - TRANSIENT - {PROGRAM})
 
-    # ---- Waiting -------------------------------------------------------------------------------------------
-
     def _is_at(self, run: Run, step: int) -> bool:
         run.refresh_from_db()
         return run.is_over or (run.step >= step and bool(self.worker.long_step))
-
-    @staticmethod
-    def _is_active(run: Run) -> bool:
-        return Run.objects.active().filter(pk=run.pk).exists()
-
-    def _until(self, what: str, condition: Callable[[], object]) -> None:
-        end = time.monotonic() + WAIT_SECONDS
-        while not condition():
-            if time.monotonic() > end:
-                raise AssertionError(f"waited in vain for {what} (log: {self.worker.log}); so far: {self.wrong}")
-            time.sleep(0.02)
 
 
 def _wrong_with_failed(run: Run, archive: Archive) -> Iterator[str]:

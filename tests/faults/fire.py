@@ -188,7 +188,9 @@ def _name(run: Run) -> str:
 
 
 def history(run: Run) -> list[str]:
+    """The states that it went through, as the log has them."""
     actions = AuditEntry.objects.filter(run=run.pk, action__startswith="run.").order_by("seq")
+    actions = actions.exclude(action="run.cancel_requested")
     return [action.removeprefix("run.") for action in actions.values_list("action", flat=True)]
 
 

@@ -25,7 +25,8 @@ class Place:
         self.hosts = ("a", "b") if database == "postgres" else ("a",)
         self.server = postgres.start() if database == "postgres" else None
         self.redis = Redis() if broker == "redis" else None
-        self.small_disk = database == "sqlite" and self._mount()
+        self.mounted: list[Path] = []
+        self.small_disk = database == "sqlite" and self.mount(self.home_of("a"), DISK_MB)
         keys.make_keys(self.home_of("a") / "keys")
         for host in self.hosts[1:]:
             shutil.copytree(self.home_of("a") / "keys", self.home_of(host) / "keys")
@@ -65,8 +66,8 @@ class Place:
         return found
 
     def leave(self, *, keep_logs: bool) -> None:
-        if self.small_disk:
-            subprocess.run(["umount", "-l", self.home_of("a")], check=False)
+        for directory in self.mounted:
+            subprocess.run(["umount", "-l", directory], check=False)
         for server in (self.server, self.redis):
             if server:
                 server.stop()
@@ -76,10 +77,14 @@ class Place:
         if not keep_logs:
             self.home.rmdir()
 
-    def _mount(self) -> bool:
-        """A small disk below host a; the mount is seen by this process and its children only (see ``apart``)."""
-        command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "console-faults", self.home_of("a")]
-        return "FAULTS_APART" in os.environ and subprocess.run(command, capture_output=True).returncode == 0
+    def mount(self, directory: Path, megabytes: int) -> bool:
+        """A small disk; the mount is seen by this process and its children only (see ``apart``). Whether it could be
+        made."""
+        directory.mkdir(exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "console-faults", directory]
+        done = "FAULTS_APART" in os.environ and subprocess.run(command, capture_output=True).returncode == 0
+        self.mounted += [directory] if done else []
+        return done
 
 
 def apart() -> None:

@@ -14,19 +14,25 @@ REASON = "The events of the night are missing."
 
 
 class Asking:
-    """The operator asks, the approver approves."""
+    """The operator asks, the approver approves. ``work`` does a run to its end, ``seal`` makes the checkpoint that
+    covers the votes: both in this process."""
+
+    work = staticmethod(work)
+    seal = staticmethod(checkpoints.make_checkpoint)
 
     def __init__(self, cast) -> None:
         self.cast = cast
 
     def plan(self, snapshot: Snapshot, names, mode=Mode.BESIDE, **options) -> RestorePlan:
         asked = Asked(names=tuple(names), mode=mode, token=services.new_token(), **options)
-        check = work(services.queue_plan(actor=self.cast["operator"], snapshot=snapshot, options=asked.as_options()))
+        check = self.work(
+            services.queue_plan(actor=self.cast["operator"], snapshot=snapshot, options=asked.as_options())
+        )
         return RestorePlan.objects.get(pk=check.result["plan"])
 
     def plan_back(self, run: Run) -> RestorePlan:
         """Of the way back of a restore."""
-        check = work(services.queue_undo(run.request.plan, actor=self.cast["operator"]))
+        check = self.work(services.queue_undo(run.request.plan, actor=self.cast["operator"]))
         return RestorePlan.objects.get(pk=check.result["plan"])
 
     def ask(self, plan: RestorePlan) -> ApprovalRequest:
@@ -40,5 +46,5 @@ class Asking:
         if request.state == RequestState.PENDING:
             approve(request, actor=self.cast["approver"], digest=request.digest)
             request.refresh_from_db()
-        checkpoints.make_checkpoint()
+        self.seal()
         return request.run

@@ -2,9 +2,13 @@
 
 import pytest
 
+from backups.approvals import voting
 from backups.approvals.models import RequestState
-from backups.restores import services
+from backups.audit import checkpoints
+from backups.restores import reading, services
 from backups.restores.indices.asked import REPLICAS, Asked, Mode
+from backups.runs import request_cancel
+from tests import turns
 
 pytestmark = pytest.mark.django_db
 
@@ -23,7 +27,7 @@ def test_the_way_back_of_a_restore_in_place_brings_back_what_was_there(restores,
     back = restores.planned(services.queue_undo(plan_of(request), actor=cast["operator"]))
 
     asked = Asked.of(back.options)
-    assert asked == Asked(("events-1",), Mode.IN_PLACE, asked.token, aliases=True)
+    assert asked == Asked(("events-1",), Mode.IN_PLACE, asked.token, aliases=True, freed=frozenset({"events-1"}))
     (call,) = [call for call in back.document["calls"] if call["purpose"] == "restore"]
     assert not {"index_settings", "ignore_index_settings"} & call["body"].keys()
     assert (call["body"]["include_aliases"], call["body"]["partial"]) == (True, False)
@@ -51,6 +55,21 @@ def test_what_was_taken_back_once_is_not_taken_back_again(restores, cast):
     assert [line["text"] for line in made.document["checks"] if line["state"] == "fail"] == [
         "The safety copies are used up or gone"
     ]
+
+
+def test_a_restore_that_was_cancelled_has_nothing_to_roll_back(restores, cast):
+    """Its safety snapshot is whole, and is kept until its time is over; nothing took the place of what it holds."""
+    request = restores.ask(restores.plan(Mode.IN_PLACE))
+    voting.approve(request, actor=cast["approver"], digest=request.digest)
+    checkpoints.make_checkpoint()
+    run = turns.work(plan_of(request).request.run, until=lambda run: run.step == 2)
+    request_cancel(run, actor=cast["operator"])
+    turns.work(run)
+    assert (run.state, run.effect, run.safety_copies.get().state) == ("cancelled", "none", "kept")
+
+    with pytest.raises(services.RestoreError, match="nothing to roll back"):
+        services.queue_undo(plan_of(request), actor=cast["operator"])
+    assert reading.way_back(run) == []
 
 
 def plan_of(request):

@@ -8,7 +8,7 @@ from backups.archives.reading import Telling
 from backups.archives.sources import Source
 from backups.runs.models import Level
 
-from . import folders
+from . import folders, room
 from .finding import kept_apart, sources_of
 from .job import ArchiveJob, Folder
 from .opening import opened
@@ -36,7 +36,8 @@ class FromArchive:
         telling, stages = Telling(self.job.turn, self.job.document["bytes"]), {}
         for folder in self.job.folders:
             look = folders.job_look(self.job, folder, by_hash=self.job.asked.by_hash)
-            stages[folder.name] = folders.unpack(self.found, folder, self._source(folder), look, telling)
+            with room.needed_at(folder.target):
+                stages[folder.name] = folders.unpack(self.found, folder, self._source(folder), look, telling)
             self.job.turn.log(f"{folder.name} is unpacked beside {folder.target}.")
         return stages
 
@@ -71,7 +72,8 @@ class FileJob(ArchiveJob):
 
     def put_in_place(self, folder: Folder, young: int | None) -> None:
         """Raises the reader's Unavailable, and OSError."""
-        folders.put_in_place(folder, young)
+        with room.needed_at(folder.target):
+            folders.put_in_place(folder, young)
 
     def take_back(self, folder: Folder) -> bool:
         """Whether the target is what it was. Raises the reader's Unavailable, and OSError."""

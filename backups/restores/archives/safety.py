@@ -8,11 +8,11 @@ from django.conf import settings
 from backups import clock
 from backups.retention.models import CopyForm, SafetyCopy, SafetyCopyState
 
-from . import moving
+from . import moving, room
 from .folders import listing_digest
 from .job import ArchiveJob, Folder
 from .redis.databases import Database
-from .redis.dumping import dump, path_of
+from .redis.dumping import dump, part_of, path_of
 
 
 def announce(job: ArchiveJob) -> None:
@@ -68,8 +68,9 @@ def keep(job: ArchiveJob, folder: Folder) -> None:
 
 
 def keep_dump(job: ArchiveJob, database: Database, number: int, *, frozen: bool) -> None:
-    """What database ``number`` of its server holds, in a file. Raises the gateway's errors and OSError."""
-    made = dump(database, number, path_of(job.turn.run.pk, database), frozen=frozen)
+    """What database ``number`` of its server holds, in a file. Raises Full, the gateway's errors and OSError."""
+    with room.needed_at(str(settings.SAFETY_DIR)):
+        made = dump(database, number, path_of(job.turn.run.pk, database), frozen=frozen)
     known = {"server": database.server, "database": database.number, "name": database.name, "mode": database.mode}
     facts = Path(made.path).stat()
     known |= {"dev": facts.st_dev, "inode": facts.st_ino}
@@ -95,6 +96,8 @@ def kept(job: ArchiveJob, name: str, facts: dict, size: int) -> None:
 def drop(job: ArchiveJob) -> None:
     """All was taken back: nothing is kept."""
     for database in job.changed:
-        path_of(job.turn.run.pk, database).unlink(missing_ok=True)
+        dump_path = path_of(job.turn.run.pk, database)
+        for path in (dump_path, part_of(dump_path)):
+            path.unlink(missing_ok=True)
     rows = SafetyCopy.objects.filter(run=job.turn.run, state__in=(SafetyCopyState.WANTED, SafetyCopyState.KEPT))
     job.turn.write(lambda a: rows.update(state=SafetyCopyState.REMOVED, ended_at=clock.now()))

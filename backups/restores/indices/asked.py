@@ -53,7 +53,8 @@ RESETS = {
 class Asked:
     """``names`` are exact names of indices in the snapshot, ``streams`` of data streams. ``template`` makes the new
     names of ``beside``; ``skip`` are those that were taken out in the plan. ``token`` is in the names of what the
-    restore makes."""
+    restore makes. ``freed`` are those that shall take writes again: a safety snapshot keeps the block that it was
+    taken under."""
 
     names: tuple[str, ...]
     mode: str
@@ -66,17 +67,19 @@ class Asked:
     settings: Mapping[str, Any] = field(default_factory=dict)
     resets: tuple[str, ...] = ()
     streams: tuple[str, ...] = ()
+    freed: frozenset[str] = frozenset()
 
     def as_options(self) -> dict:
         """JSON, for a row."""
         lists = {"names": list(self.names), "resets": list(self.resets), "streams": list(self.streams)}
-        return asdict(self) | lists | {"skip": sorted(self.skip)}
+        return asdict(self) | lists | {"skip": sorted(self.skip), "freed": sorted(self.freed)}
 
     @classmethod
     def of(cls, options: Mapping) -> "Asked":
-        """From ``as_options``; older ones name no streams."""
+        """From ``as_options``; older ones name no streams, and nothing that is freed."""
         lists = {key: tuple(options.get(key, ())) for key in ("names", "resets", "streams")}
-        return cls(**{**options, **lists, "skip": frozenset(options["skip"])})
+        sets = {key: frozenset(options.get(key, ())) for key in ("skip", "freed")}
+        return cls(**{**options, **lists, **sets})
 
     def working(self, name: str) -> str:
         """What the copy is called until it is proven; behind an alias it keeps that name."""

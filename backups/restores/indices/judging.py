@@ -11,7 +11,7 @@ from backups.restores import verdict
 from backups.runs import Next, Stay, Turn
 from backups.runs.models import Effect, Level, RunState
 
-from . import removing, streams
+from . import overwriting, removing, streams
 from .job import IndicesJob
 from .rows import Row
 from .stream_verdict import with_streams
@@ -49,8 +49,13 @@ def judge(turn: Turn):
 
 
 def end(turn: Turn):
-    """The last step of a restore that only adds: write it down, give the locks back."""
+    """The last step of a restore that makes no swap: write it down, give the locks back."""
     job, said = IndicesJob.of(turn), turn.memory["verdict"]
+    try:
+        if not overwriting.free(job):
+            return Stay(0.5)
+    except GatewayError as error:
+        return job.silent(error)
     turn.remember(rate=_rate(job))
     turn.write(lambda a: a.record("restore.applied", turn.run, run=turn.run.pk))
     if said["state"] == verdict.PARTIAL:

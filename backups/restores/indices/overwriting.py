@@ -84,7 +84,17 @@ def _blocked(job: IndicesJob) -> bool:
 
 def _unblocked(job: IndicesJob) -> bool:
     """The other way round, for those that took writes before."""
-    places = swapping.places(job.reader(), [row.source for row in replaced(job.going) if not row.blocked_now])
+    return _take_writes(job, [row.source for row in replaced(job.going) if not row.blocked_now])
+
+
+def free(job: IndicesJob) -> bool:
+    """Whether what came back out of a safety snapshot takes writes, where it did before that was taken."""
+    going = {row.source for row in job.going}
+    return _take_writes(job, [name for name in job.document["options"].get("freed", ()) if name in going])
+
+
+def _take_writes(job: IndicesJob, names: list[str]) -> bool:
+    places = swapping.places(job.reader(), names)
     blocked = [name for name, place in places.items() if place.blocked]
     for name in blocked:
         job.send(swapping.block_writes_call(name, False))

@@ -1,6 +1,7 @@
 """Real servers of the tests, and what is put into them."""
 
 import random
+import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -10,6 +11,8 @@ from backups.gateways.redis.connection import connect
 from backups.gateways.redis.errors import Loading
 from deploy.sandbox.redis import Redis
 
+KEPT = ("--appendonly", "yes", "--appendfsync", "always")
+"""What was answered is there after a kill."""
 DEBUG = ("--enable-debug-command", "local")
 QUICK = ("--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0")
 LIBRARY = "#!lua name=lib\nredis.register_function('one', function() return 1 end)"
@@ -45,6 +48,18 @@ class Server:
                 if b"master_link_status:down" not in self.call("INFO", "replication"):
                     return self
         raise TimeoutError("Redis is not ready")
+
+    def restart(self) -> None:
+        """SIGKILL, and a new one on its data. The one that was killed must have let go of the port first."""
+        self.process.kill()
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            try:
+                socket.create_connection(("127.0.0.1", self.process.port), timeout=1).close()
+            except OSError:
+                break
+        self.process.start()
+        self.wait()
 
     def digest(self) -> bytes:
         """Of all databases: keys, values, and which of them expire."""

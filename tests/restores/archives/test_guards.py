@@ -13,6 +13,7 @@ from backups.archives.format.age import bech32
 from backups.archives.format.age.keys import Identity
 from backups.archives.models import ArchiveRecipient
 from backups.gateways import nifi
+from backups.restores.archives import room
 from backups.restores.models import TargetLock
 from backups.restores.targets import path_target
 from backups.retention import safety_copies
@@ -231,3 +232,14 @@ def test_a_mount_point_is_restored_entry_by_entry_inside(mounted, tree, archive,
     assert not (tree / "params/new.json").exists()
     (copy,) = SafetyCopy.objects.all()
     assert Path(copy.name).parent == tree / "params"
+
+
+def test_a_disk_that_is_full_is_named():
+    """In the middle of a real restore: tests/faults/full_disk.py."""
+    with pytest.raises(room.Full) as full, room.needed_at("/srv/safety"):
+        Path("/dev/full").write_bytes(b"x")
+    assert str(full.value).startswith("The disk of /srv/safety is full. Make room there")
+    assert "No space left" in full.value.detail
+
+    with pytest.raises(IsADirectoryError), room.needed_at("/srv/safety"):
+        Path("/").write_text("x")

@@ -4,8 +4,6 @@ the one of before or the one of the archive, never something between."""
 import itertools
 import os
 import random
-import socket
-import time
 
 import pytest
 
@@ -14,7 +12,7 @@ from backups.gateways.redis.pipeline import Pipeline
 from backups.runs import request_cancel
 from backups.runs.models import Effect, RunState
 from tests.gateways.redis.conftest import redis_server
-from tests.gateways.redis.servers import DEBUG, Server
+from tests.gateways.redis.servers import DEBUG, KEPT, Server
 from tests.turns import work
 
 from .test_faults import KILLS, killed
@@ -23,10 +21,8 @@ from .test_redis import harm, plan_of, server
 __all__ = ["plan_of", "redis_server", "server"]  # fixtures
 pytestmark = pytest.mark.django_db(transaction=True)
 CALLS = ((Connection, "call"), (Pipeline, "_write"), (os, "fsync"))
-KEPT = ("--appendonly", "yes", "--appendfsync", "always")
-"""What was answered is there after a kill."""
 MODES = ("replace", "merge")
-LONGEST = 5_000
+LONGEST, MANY = 5_000, 30
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +34,12 @@ def one_server(redis_server) -> Server:
 def moments(server, plan_of, sent):
     """Some calls before which to die: how many there are is found out first."""
 
-    def choose(mode: str) -> list[int]:
+    def choose(mode: str, kills: int = KILLS) -> list[int]:
         harm(server)
         most = killed(sent(plan_of(mode)), LONGEST, CALLS)
         assert 50 < most < LONGEST
         chance = random.Random(os.environ.get("SEED", mode))
-        return sorted(chance.sample(range(most), KILLS))
+        return sorted(chance.sample(range(most), kills))
 
     return choose
 
@@ -82,9 +78,24 @@ def test_the_next_worker_takes_it_back(server, plan_of, sent, moments, cast, mod
         assert not run.locks.exists()
 
 
+def test_a_dump_that_was_broken_off_is_removed(server, plan_of, sent, cast, settings):
+    harm(server)
+    run = sent(plan_of("merge"))
+    assert not killed(run, 0, ((os, "fsync"),))
+    assert list(settings.SAFETY_DIR.iterdir())
+
+    request_cancel(run, actor=cast["operator"])
+    work(run)
+
+    assert (run.state, run.effect) == (RunState.CANCELLED, Effect.NONE)
+    assert not list(settings.SAFETY_DIR.iterdir())
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("kills", [KILLS, pytest.param(MANY, marks=pytest.mark.long("servers"))])
 @pytest.mark.parametrize("mode", MODES)
-def test_a_server_that_is_killed_has_one_or_the_other(server, plan_of, sent, moments, monkeypatch, mode):
-    for moment in moments(mode):
+def test_a_server_that_is_killed_has_one_or_the_other(server, plan_of, sent, moments, monkeypatch, mode, kills):
+    for moment in moments(mode, kills):
         harm(server)
         as_found, run = server.digest(), sent(plan_of(mode))
         with monkeypatch.context() as patched:
@@ -108,23 +119,10 @@ def killing(server: Server, call, calls, moment: int):
 
     def counted(*arguments, **named):
         if next(calls) == moment:
-            restart(server)
+            server.restart()
         return call(*arguments, **named)
 
     return counted
-
-
-def restart(server: Server) -> None:
-    """The one that was killed must have let go of the port first."""
-    server.process.kill()
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        try:
-            socket.create_connection(("127.0.0.1", server.process.port), timeout=1).close()
-        except OSError:
-            break
-    server.process.start()
-    server.wait()
 
 
 def databases(server: Server) -> list[int]:

@@ -35,13 +35,18 @@ def path_of(run: int, database: Database) -> Path:
     return Path(settings.SAFETY_DIR) / f"run-{run}-redis-{database.server}-{database.number}.rdb"
 
 
+def part_of(path: Path) -> Path:
+    """What a dump is called until it is whole."""
+    return path.with_name(f".{path.name}.part")
+
+
 def dump(database: Database, number: int, path: Path, *, frozen: bool) -> Dump:
     """What is in database ``number`` of the server, as that of ``database``, in a file that only we can read, on the
     disk and read back. ``frozen``: nobody writes to it, so that every key has to be there. Raises NotKept, OSError,
     and the gateway's errors."""
     Path(settings.SAFETY_DIR).mkdir(mode=0o700, parents=True, exist_ok=True)
     access = database.access()
-    part = path.with_name(f".{path.name}.part")
+    part = part_of(path)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(part, flags, 0o600), "wb") as file:
         for piece in Scan(access, (number,), named={number: database.number}).pieces():
