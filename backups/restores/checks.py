@@ -9,6 +9,7 @@ from backups.runs.models import Run
 from backups.snapshots.models import Snapshot
 
 from . import document, services
+from .archives import looking as archives
 from .indices import looking, undo
 from .indices.asked import Asked
 from .indices.finding import find
@@ -46,14 +47,15 @@ def check_undo(turn: Turn) -> dict:
 def compare_plan(turn: Turn) -> dict:
     """Params: ``plan``. Result: ``error`` and ``detail``, or ``stale`` (what makes the plan out of date, by name) and
     ``moved`` (what is different and does not matter)."""
-    plan = RestorePlan.objects.select_related("snapshot__repository__cluster", "snapshot__profile", "cluster").get(
-        pk=turn.run.params["plan"]
-    )
+    rows = RestorePlan.objects.select_related("snapshot__repository__cluster", "snapshot__profile", "cluster")
+    plan = rows.get(pk=turn.run.params["plan"])
     try:
-        fresh = looking.fresh(plan)
+        fresh = archives.fresh(plan) if plan.is_of_files else looking.fresh(plan)
     except GatewayError as error:
         return {"error": error.message, "detail": error.detail}
-    return {"stale": document.drift(plan.document, fresh), "moved": document.moved(plan.document, fresh)}
+    frozen = plan.document
+    moved = document.moved(frozen, fresh) + document.moved_files(frozen, fresh)
+    return {"stale": document.drift(frozen, fresh), "moved": moved}
 
 
 def _keep(run: Run, made, **source) -> None:

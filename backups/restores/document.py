@@ -9,6 +9,10 @@ import json
 from collections.abc import Mapping
 
 MISSING = "not there"
+KEYS = ("keys_now", "added", "overwritten", "removed")
+CHANGES = ("replace", "remove", "create")
+SHOWN = 50
+"""So many files that moved are named; the rest is counted."""
 
 
 def canonical(document: Mapping) -> str:
@@ -38,14 +42,58 @@ def _rank(name: str) -> tuple[bool, str]:
 
 
 def moved(frozen: Mapping, fresh: Mapping) -> list[str]:
-    """What is different and does not matter for the plan: how much there is now. For people who decide."""
+    """What is different and does not matter for the plan: how much there is now. For people who decide. It names no
+    file."""
     before = {row["source"]: row for row in frozen["rows"]}
-    said = []
-    for row in fresh["rows"]:
-        old = before.get(row["source"])
-        if old and (old["documents_now"], old["newer"]) != (row["documents_now"], row["newer"]):
-            said.append(_moved(old, row))
-    return said
+    pairs = [(before[row["source"]], row) for row in fresh["rows"] if row["source"] in before]
+    said = [_moved(old, row) for old, row in pairs if _differ(old, row, "documents_now", "newer")]
+    said += [_moved_keys(old, row) for old, row in pairs if row.get("kind") == "redis" and _differ(old, row, *KEYS)]
+    folders = {folder["name"]: folder for folder in frozen.get("folders", ())}
+    return said + [
+        f"{now['name']}: {_counted(now)} now; {_counted(folders[now['name']])} when this was asked."
+        for now in fresh.get("folders", ())
+        if now["name"] in folders and now["digest"] != folders[now["name"]]["digest"]
+    ]
+
+
+def moved_files(frozen: Mapping, fresh: Mapping) -> list[str]:
+    """Which files that is about, by name, where both plans have a row for every file."""
+    if frozen.get("more") or fresh.get("more"):
+        return []
+    before, now = (
+        {row["source"]: row for row in one["rows"] if row.get("kind") == "file"} for one in (frozen, fresh)
+    )
+    said = [
+        _moved_file(name, before.get(name), now.get(name))
+        for name in sorted(before.keys() | now.keys())
+        if name not in before or name not in now or _differ(before[name], now[name], "action", "bytes_now", "at_now")
+    ]
+    return said[:SHOWN] + ([f"And {len(said) - SHOWN:,} more."] if len(said) > SHOWN else [])
+
+
+def _differ(old: Mapping, row: Mapping, *names: str) -> bool:
+    return any(old[name] != row[name] for name in names)
+
+
+def _counted(folder: Mapping) -> str:
+    said = [f"{folder['counts'][action]:,} to {action}" for action in CHANGES if folder["counts"][action]]
+    return ", ".join(said) or "nothing to do"
+
+
+def _moved_file(name: str, old: Mapping | None, row: Mapping | None) -> str:
+    if row is None or row["action"] == "skip":
+        return f"{name}: nothing would be done any more ({old['action']} when this was asked)."
+    if old is None or old["action"] == "skip":
+        return f"{name}: {row['action']} now, and nothing when this was asked."
+    if old["action"] == row["action"]:
+        return f"{name}: {row['action']} as before, but it was written to since this was asked."
+    return f"{name}: {row['action']} now, {old['action']} when this was asked."
+
+
+def _moved_keys(old: Mapping, row: Mapping) -> str:
+    does = f"{row['added']:,} added, {row['overwritten']:,} overwritten, {row['removed']:,} removed"
+    count, were = row["keys_now"] or 0, old["keys_now"] or 0
+    return f"{row['target']} has {count:,} keys now, {were:,} when this was asked: {does}."
 
 
 def _moved(old: Mapping, row: Mapping) -> str:

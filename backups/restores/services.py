@@ -122,9 +122,11 @@ def queue_undo(plan: RestorePlan, *, actor, earlier: int | None = None) -> Run:
 
 
 def queue_compare(plan: RestorePlan, *, actor) -> Run:
-    """Ask the worker what is different from a plan by now. Reads only."""
+    """Ask the worker what is different from a plan by now. Reads only. Files and keys are there for the worker of one
+    host, which compares them for as long as it did for the plan."""
     params = {"plan": plan.pk, "template": "backups/restores/_compared.html"}
-    return queue_check(COMPARE_CHECK, actor=actor, form=compare_form(plan), params=params)
+    where = {"host": plan.place, "long": True} if plan.is_of_files else {}
+    return queue_check(COMPARE_CHECK, actor=actor, form=compare_form(plan), params=params, **where)
 
 
 def compare_form(plan: RestorePlan) -> str:

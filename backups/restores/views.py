@@ -113,8 +113,6 @@ def again(request, pk):
 def compare(request, pk):
     """Have the worker compare the plan with what is there now: for whoever decides about it."""
     found = _plan(pk)
-    if found.is_of_files:  # which takes minutes: its run does it when it begins
-        return redirect("restores:plan", found.pk)
     run = services.queue_compare(found, actor=request.user)
     if request.headers.get("HX-Request"):
         return check_fragment(request, run)

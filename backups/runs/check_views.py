@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET
 
 from backups.access import may, role_required
 
-from .models import CHECK, Run, RunState
+from .models import CHECKS, Run, RunState
 from .services import host_is_away, runs_before, worker_is_alive
 
 UNCLAIMED_AFTER = timedelta(seconds=5)
@@ -26,7 +26,7 @@ SHOWN_FOR = timedelta(minutes=10)
 @role_required("pages.read")
 def check(request, pk: int):
     """The check as it is now; only for the person who asked. 204 when nothing is new."""
-    run = get_object_or_404(Run.objects.visible_to(request.user), pk=pk, kind=CHECK)
+    run = get_object_or_404(Run.objects.visible_to(request.user), pk=pk, kind__in=CHECKS)
     if request.GET.get("v") == _version(run):
         return HttpResponse(status=204)
     response = check_fragment(request, run)
@@ -57,7 +57,7 @@ def check_context(user, run: Run | None) -> dict:
 def latest_check(user, form: str) -> Run | None:
     """The check that this person asked for with this form, a moment ago."""
     since = timezone.now() - SHOWN_FOR
-    return Run.objects.filter(kind=CHECK, actor=user, subject=form, queued_at__gt=since).order_by("-pk").first()
+    return Run.objects.filter(kind__in=CHECKS, actor=user, subject=form, queued_at__gt=since).order_by("-pk").first()
 
 
 def _waiting(run: Run) -> str:

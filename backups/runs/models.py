@@ -29,8 +29,9 @@ TRANSITIONS = {
 }
 
 
-CHECK = "check"
-"""The one kind that is no backup or change: a look at the outside world for a form."""
+CHECK, LONG_CHECK = "check", "long_check"
+CHECKS = (CHECK, LONG_CHECK)
+"""The kinds that are no backup or change: a look at the outside world for a form, of seconds or of minutes."""
 
 
 class Effect(models.TextChoices):
@@ -45,14 +46,14 @@ class Effect(models.TextChoices):
 class RunQuerySet(models.QuerySet):
     def history(self) -> models.QuerySet:
         """What pages list: everything but checks, which are tests and previews of a form."""
-        return self.exclude(kind=CHECK)
+        return self.exclude(kind__in=CHECKS)
 
     def active(self) -> models.QuerySet:
         return self.filter(state__in=ACTIVE)
 
     def visible_to(self, user) -> models.QuerySet:
         """Everybody sees all runs; a check belongs to the one who asked."""
-        return self.filter(~Q(kind=CHECK) | Q(actor=user))
+        return self.filter(~Q(kind__in=CHECKS) | Q(actor=user))
 
 
 class Run(models.Model):
@@ -125,7 +126,7 @@ class Run(models.Model):
     @property
     def is_check(self) -> bool:
         """A test or preview of a form: no entries, no steps, hidden from history, removed after a day."""
-        return self.kind == CHECK
+        return self.kind in CHECKS
 
     @property
     def no_cancel(self) -> str:

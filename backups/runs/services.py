@@ -12,7 +12,7 @@ from backups.access import Denied, may
 from backups.audit import act
 
 from . import doorbell
-from .models import ACTIVE, CHECK, Run, RunState, WorkerHost
+from .models import ACTIVE, CHECK, CHECKS, LONG_CHECK, Run, RunState, WorkerHost
 
 HOST_SILENT_AFTER = timedelta(seconds=15)
 
@@ -59,19 +59,27 @@ def queue_run(
 
 
 def queue_check(
-    what: str, *, actor, form: str, params: dict | None = None, host: str = "", recorded: str = "", about=None
+    what: str,
+    *,
+    actor,
+    form: str,
+    params: dict | None = None,
+    host: str = "",
+    recorded: str = "",
+    about=None,
+    long: bool = False,
 ) -> Run:
     """Ask the worker to test or preview something for a form: no history, removed after a day.
 
     One per person and ``form``: an earlier unanswered one is given up. ``recorded`` names the action of an entry
     for the checks that deserve one (a test of credentials), about the object ``about``. ``host``: only the worker
-    there can look.
+    there can look. ``long``: it may take minutes, so that a process of its own looks.
     """
     with act(actor) as a:
-        mine = Run.objects.filter(kind=CHECK, actor=actor, subject=form, state__in=ACTIVE)
+        mine = Run.objects.filter(kind__in=CHECKS, actor=actor, subject=form, state__in=ACTIVE)
         mine.update(state=RunState.CANCELLED, ended_at=clock.now(), next_at=None)
         run = Run.objects.create(
-            kind=CHECK,
+            kind=LONG_CHECK if long else CHECK,
             key=f"check:{uuid.uuid4().hex}",
             subject=form,
             params={"what": what} | (params or {}),
@@ -108,7 +116,7 @@ def forget_cancel(run: Run) -> None:
 
 def remove_old_checks() -> int:
     """Delete checks that nobody looks at any more. The ticker calls this; history is never deleted."""
-    old = Run.objects.filter(kind=CHECK, queued_at__lt=clock.now() - settings.CHECK_KEPT)
+    old = Run.objects.filter(kind__in=CHECKS, queued_at__lt=clock.now() - settings.CHECK_KEPT)
     return old.delete()[0]
 
 

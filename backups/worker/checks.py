@@ -1,4 +1,4 @@
-"""The kind ``check``: one look at the outside world for a form, named by ``params["what"]``.
+"""The kinds ``check`` and ``long_check``: one look at the outside world for a form, named by ``params["what"]``.
 
 A check never fails as a run: what it found, good or bad, is its result, and the form shows it.
 """

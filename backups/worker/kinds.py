@@ -20,7 +20,7 @@ from backups.retention import archive_steps, file_steps, holds, index_steps, saf
 from backups.retention import steps as retention
 from backups.runs import Kind, Step
 from backups.runs import services as runs
-from backups.runs.models import CHECK
+from backups.runs.models import CHECK, LONG_CHECK
 from backups.snapshots import steps as snapshots
 
 from . import collecting, failures, posting
@@ -49,6 +49,7 @@ KINDS: dict[str, Kind] = {
         archive_restores.RESTORE,
         archive_undo.UNDO,
         Kind(CHECK, "Check", (Step("Look", look),)),
+        Kind(LONG_CHECK, "Check", (Step("Look", look, long=True),)),
     )
 }
 

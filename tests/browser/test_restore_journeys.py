@@ -9,12 +9,12 @@ import pytest
 from playwright.sync_api import expect
 
 from backups.access.roles import APPROVER
+from tests.browser.deciding import SOON, approve, find, open_run, send
 from tests.browser.person import PHONE
 from tests.browser.scene import stage
 from tests.fakes.elasticsearch import FakeElasticsearch
 
 pytestmark = pytest.mark.timeout(300)
-SOON = 30_000
 REASON = "Analysts miss the events of the night in the search."
 
 # A cluster with its repository, and a snapshot of two indices with the global state.
@@ -81,33 +81,6 @@ def planned(person, snapshot):
     return plan
 
 
-def send(page, reason: str = REASON) -> str:
-    """Send the plan that is open for approval; returns the number of its request."""
-    page.get_by_label("Reason").fill(reason)
-    if page.locator("#id_typed_name").count():
-        page.locator("#id_typed_name").fill("soc-prod")
-    page.get_by_role("button", name="Send for approval").click()
-    page.wait_for_url(re.compile(r"/approvals/\d+/"))
-    return re.match(r"RR-\d+", page.locator("h1").inner_text()).group()
-
-
-def approve(one) -> None:
-    page = one.page
-    page.get_by_role("button", name="Approve…").click()
-    page.get_by_label("Your password").fill(one.console.people[one.name])
-    page.keyboard.press("Enter")
-    expect(page.get_by_text("You approved RR-")).to_be_visible()
-
-
-def find(one, number: str):
-    """From the bell to the request, as everybody does."""
-    page = one.open("/")
-    page.locator("a.bell").click()
-    page.get_by_role("link", name=re.compile(number)).first.click()
-    expect(page.locator("h1")).to_contain_text(number)
-    return page
-
-
 def test_three_people_replace_a_live_index_and_take_it_back(person, fake, snapshot):
     """Request, plan, question, changed, two approvals, run, verdict, roll back."""
     asker, first, second = person("operator"), person("approver"), person("approver2")
@@ -120,7 +93,7 @@ def test_three_people_replace_a_live_index_and_take_it_back(person, fake, snapsh
     expect(page.get_by_role("row", name=re.compile("events-1"))).to_contain_text("now 127")
     expect(page.get_by_text("It replaces 1 live index.").first).to_be_visible()
     assert asker.axe() == []
-    number = send(page)
+    number = send(page, REASON)
     expect(page.get_by_text("You asked for this, so someone else decides.")).to_be_visible()
 
     page = find(first, number)
@@ -147,7 +120,7 @@ def test_three_people_replace_a_live_index_and_take_it_back(person, fake, snapsh
     page.wait_for_url(re.compile(r"/restores/plans/\d+/"), timeout=SOON)
     expect(page.get_by_text(f"It takes the place of {number}")).to_be_visible()
     expect(page.get_by_text("Two other people have to approve.")).to_be_visible()
-    changed = send(page)
+    changed = send(page, REASON)
 
     page = find(first, changed)
     expect(page.get_by_role("link", name=f"Takes the place of {number}")).to_be_visible()
@@ -158,9 +131,7 @@ def test_three_people_replace_a_live_index_and_take_it_back(person, fake, snapsh
     approve(second)
 
     page = asker.page
-    page.reload()
-    page.get_by_role("link", name=re.compile("Open run")).click()
-    expect(page.locator("h1")).to_contain_text("Success", timeout=SOON)
+    open_run(page)
     page.get_by_role("link", name=re.compile("Open Restore events-1")).click()
     verdict = page.get_by_role("region", name="Verdict of each index")
     expect(verdict).to_contain_text("events-1 is in place with 120 documents.")
@@ -174,9 +145,7 @@ def test_three_people_replace_a_live_index_and_take_it_back(person, fake, snapsh
     for one in (first, second):
         find(one, back)
         approve(one)
-    page.reload()
-    page.get_by_role("link", name=re.compile("Open run")).click()
-    expect(page.locator("h1")).to_contain_text("Success", timeout=SOON)
+    open_run(page)
     assert fake.indices["events-1"].documents == 127
     page.get_by_role("link", name=re.compile("Open Roll back events-1")).click()
     expect(page.get_by_text("events-1 is in place with 127 documents.")).to_be_visible()
@@ -185,7 +154,7 @@ def test_three_people_replace_a_live_index_and_take_it_back(person, fake, snapsh
 def test_a_vote_about_what_was_withdrawn_is_refused(planned, person):
     """The approver's page is from before."""
     asker, approver = planned("operator"), person("approver")
-    number = send(asker.page)
+    number = send(asker.page, REASON)
     find(approver, number)
     asker.page.get_by_role("button", name=f"Withdraw {number}").click()
     expect(asker.page.locator("h1")).to_contain_text("Withdrawn")
@@ -202,12 +171,58 @@ def test_a_vote_about_what_was_withdrawn_is_refused(planned, person):
     approver.complaints = [text for text in approver.complaints if "409" not in text]
 
 
+def test_a_vote_about_another_plan_is_refused(planned, person):
+    """The digest in the approver's page is not that of the request."""
+    asker, approver = planned("operator"), person("approver")
+    number = send(asker.page, REASON)
+    page = find(approver, number)
+    page.evaluate("document.querySelector('#decide [name=digest]').value = '0'.repeat(64)")
+    page.get_by_role("button", name="Approve…").click()
+    page.get_by_label("Your password").fill(approver.console.people["approver"])
+    with page.expect_response(re.compile("/approve/")) as answer:
+        page.keyboard.press("Enter")
+
+    assert answer.value.status == 409
+    expect(page.get_by_text("0 of 1")).to_be_visible()
+    asker.page.get_by_role("button", name=f"Withdraw {number}").click()
+    approver.complaints = [text for text in approver.complaints if "409" not in text]
+
+
+def test_what_happened_since_the_plan_is_seen_and_stops_it(planned, person, fake):
+    """Another index has the name by now: the approver sees it, and even with the vote nothing is done. It is asked
+    for again, with a plan and a vote of its own."""
+    asker, approver = planned("operator"), person("approver")
+    number = send(asker.page, REASON)
+    fake.add_index("events-1", 99)
+    page = find(approver, number)
+    expect(page.get_by_text("The plan is out of date")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text(re.compile("events-1.*: was .*, is "))).to_be_visible()
+    approve(approver)
+
+    page = asker.page
+    page.reload()
+    page.get_by_role("link", name=re.compile("Open run")).click()
+    expect(page.locator("h1")).to_contain_text("Failed", timeout=SOON)
+    assert fake.indices["events-1"].documents == 99
+    page.get_by_role("link", name=re.compile("Open Restore events-1")).click()
+    expect(page.get_by_role("heading", name="Out of date")).to_be_visible()
+    page.get_by_role("button", name="Check again").click()
+    page.wait_for_url(re.compile(r"/restores/plans/\d+/\?earlier="), timeout=SOON)
+    again = send(page, REASON)
+    page = find(approver, again)
+    expect(page.get_by_role("link", name=f"Takes the place of {number}")).to_be_visible()
+    approve(approver)
+    open_run(asker.page)
+    assert fake.indices["events-1"].documents == 120
+    fake.write("events-1", 7)
+
+
 def test_nobody_approves_of_their_own_by_hand_made_post(planned, play, fake):
     """The requester is an approver as well, has the token, the cookie, the digest and the password."""
     play(ALSO_APPROVER, role=APPROVER)
     try:
         one = planned("operator")
-        number = send(one.page)
+        number = send(one.page, REASON)
         expect(one.page.get_by_role("button", name="Approve…")).to_have_count(0)
         plan = one.page.request.get(f"{one.page.url}")
         digest = re.search(r"SHA-256 ([0-9a-f]{64})", plan.text()).group(1)
@@ -251,7 +266,7 @@ def test_glass_is_broken_by_one_and_looked_at_by_another(planned, person, fake):
 
 def test_an_approver_decides_on_a_phone(planned, person, fake):
     asker = planned("operator")
-    number = send(asker.page)
+    number = send(asker.page, REASON)
     one = person("approver", size=PHONE)
     page = find(one, number)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

@@ -3,11 +3,11 @@
 import pytest
 
 from backups.runs import words
-from backups.runs.models import CHECK
+from backups.runs.models import CHECKS
 from backups.worker.kinds import KINDS, PERIODIC
 
 
-@pytest.mark.parametrize("name", sorted(set(KINDS) - {CHECK}))
+@pytest.mark.parametrize("name", sorted(set(KINDS) - {*CHECKS}))
 def test_every_kind_has_words_and_steps(name):
     kind, about = KINDS[name], words.KINDS[name]
     assert kind.name == name
@@ -17,7 +17,7 @@ def test_every_kind_has_words_and_steps(name):
 
 
 def test_no_words_for_a_kind_that_is_gone():
-    assert set(words.KINDS) == set(KINDS) - {CHECK}
+    assert set(words.KINDS) == set(KINDS) - {*CHECKS}
 
 
 def test_periodic_jobs_have_names_of_their_own():

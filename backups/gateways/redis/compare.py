@@ -17,7 +17,8 @@ TABLES = {name: f"create table {name} {COLUMNS}" for name in ("first", "second")
 FILL = {name: f"insert or replace into {name} values (?, ?, ?, ?)" for name in TABLES}  # noqa: S608 - both are ours
 COMPARED = """create table compared as
 select first.database as database, first.name as name, case
-    when second.digest is null then case when first.expires <= :now then 'expired' else 'first' end
+    when first.expires <= :now then 'expired'
+    when second.digest is null then 'first'
     when second.digest <> first.digest then 'changed'
     when second.expires is not first.expires then 'expiry'
     else 'same' end as kind
@@ -25,7 +26,7 @@ from first left join second on second.database = first.database and second.name 
 union all
 select second.database, second.name, 'second'
 from second left join first on first.database = second.database and first.name = second.name
-where first.digest is null"""
+where first.digest is null or first.expires <= :now"""
 
 
 class Difference(NamedTuple):
@@ -39,9 +40,9 @@ class Difference(NamedTuple):
 class KeyComparison:
     """``first`` and ``second`` are read once each, in this order; ``functions`` says whether those are the same.
 
-    SAME, CHANGED by value, EXPIRY by when it expires only, ONLY_FIRST, EXPIRED (only in the first, and its time was
-    over at ``now``, in milliseconds since 1970), ONLY_SECOND. Other keys than those ``chosen`` by database and name
-    are left out. Raises ``RdbError``, and what ``asked`` raises now and
+    SAME, CHANGED by value, EXPIRY by when it expires only, ONLY_FIRST, EXPIRED (in the first, and its time was over
+    at ``now``, in milliseconds since 1970: what has its name in the second is another one), ONLY_SECOND. Other keys
+    than those ``chosen`` by database and name are left out. Raises ``RdbError``, and what ``asked`` raises now and
     then. Used with ``with``."""
 
     def __init__(

@@ -72,6 +72,10 @@ def _memory(server: About, survey: Survey) -> Iterator[Finding]:
     needed = server.memory + survey.memory
     if not server.maxmemory or needed <= FULL * server.maxmemory:
         return
+    if server.memory >= server.maxmemory and not server.evicts:
+        what = f"{server.memory:,} bytes are used, maxmemory is {server.maxmemory:,}"
+        yield Finding(True, f"The server takes no more data: {what}. Raise maxmemory or make room.")
+        return
     numbers = (
         f"{server.memory:,} bytes are used, the backup took {survey.memory:,}, maxmemory is {server.maxmemory:,}"
     )

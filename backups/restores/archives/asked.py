@@ -1,8 +1,10 @@
 """What a person asks for, as a value: the options of a plan."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
+
+from backups.archives.cybersift_restore import matcher, parent_of, printable
 
 
 class RedisMode:
@@ -38,10 +40,11 @@ class Database:
 @dataclass(frozen=True)
 class Asked:
     """``folders`` are names of sources in the archive. ``only`` are patterns of paths in the archive, without
-    ``files/``; ``skip`` are such paths that were taken out in the plan. ``to`` is an absolute folder that is empty or
-    missing; without it everything goes to where it came from, and ``remove`` says whether files go away that the
-    archive does not have. ``by_hash``: content is compared, not size and time. ``identity`` is the name of a file
-    with the key of an encrypted archive. ``token``, 16 hexadecimal digits, is in the names of what the restore makes.
+    ``files/``; ``skip`` are such paths that were taken out in the plan, with all that is below them. ``to`` is an
+    absolute folder that is empty or missing; without it everything goes to where it came from, and ``remove`` says
+    whether files go away that the archive does not have. ``by_hash``: content is compared, not size and time.
+    ``identity`` is the name of a file with the key of an encrypted archive. ``token``, 16 hexadecimal digits, is in
+    the names of what the restore makes.
     """
 
     token: str
@@ -70,6 +73,22 @@ class Asked:
     def takes_all(self) -> bool:
         """Whether each folder is asked for as a whole."""
         return not self.only and not self.skip
+
+    def chosen(self) -> Callable[[str], bool]:
+        """Whether a path in the archive, without ``files/``, is asked for."""
+        matches = matcher(self.only)
+        return (lambda shown: matches(shown) and not self._is_taken_out(printable(shown))) if self.skip else matches
+
+    def takes_out_of(self, folder: str) -> bool:
+        """Whether something below this path was taken out."""
+        return any(path.startswith(f"{folder}/") for path in self.skip)
+
+    def _is_taken_out(self, path: str) -> bool:
+        while path:
+            if path in self.skip:
+                return True
+            path = parent_of(path)
+        return False
 
     def target_of(self, name: str, source: str) -> str:
         """Where a folder goes that lay at ``source``."""

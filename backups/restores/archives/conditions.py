@@ -16,6 +16,7 @@ from .rows import BLOCKED, REDIS, Row, needed, newer_of
 RESERVE = 0.05
 """The part of the free space that is left alone."""
 PER_FILE = 4096
+UNREAD = "The worker may not read it, or it lies in what stays as it is. Choose files beside it."
 
 
 def lines(asked: Asked, found: Found, rows: Sequence[Row], locks: Sequence[str]) -> list[Line]:
@@ -44,7 +45,8 @@ def _archive(asked: Asked, found: Found, rows: Sequence[Row]) -> Iterator[Line]:
 
 
 def _something(asked: Asked, found: Found, rows: Sequence[Row]) -> Iterator[Line]:
-    if not any(row.goes for row in rows) and not any(row.action == BLOCKED for row in rows):
+    unseen = any(folder.why or folder.unread for folder in found.folders)
+    if not unseen and not any(row.goes or row.action == BLOCKED for row in rows):
         as_where = "as it was before" if found.undoes else "as it is in the archive"
         yield Line(FAIL, "Nothing is left to restore", f"Everything is {as_where}.")
 
@@ -64,7 +66,12 @@ def _folders(asked: Asked, found: Found, rows: Sequence[Row]) -> Iterator[Line]:
             yield Line(FAIL, f"{folder.name} cannot be restored", folder.why)
         if folder.unread:
             many = count_of(folder.unread, "entry", "entries")
-            yield Line(FAIL, f"{many} of {folder.name} cannot be looked at", "The worker may not read it.")
+            yield Line(FAIL, f"{many} of {folder.name} cannot be looked at", UNREAD)
+        if folder.locked:
+            many = count_of(folder.locked, "folder")
+            yield Line(
+                FAIL, f"{many} in {folder.name} may not be written to", "The worker may not change what is there."
+            )
         if folder.kept_modes:
             many = count_of(folder.kept_modes, "folder keeps", "folders keep")
             yield Line(WARN, f"{many} mode and owner of now", folder.name)

@@ -49,12 +49,12 @@ class FromArchive:
     def judge(self, folder: Folder) -> tuple[int, int]:
         """How many entries were read again, and how many of them are not as in the archive."""
         look = folders.job_look(self.job, folder, by_hash=True)
-        bad = folders.unlike(self.found, folder, self._source(folder), look)
+        bad, unread = folders.unlike(self.found, folder, self._source(folder), look)
         for each in bad[:NAMED]:
             path = f"files/{folder.name}/{reader.printable(each.path)}".rstrip("/")
             self.job.turn.log(f"Not as in the archive: {path} ({each.what or 'not there'})", Level.NAME)
         entries = folders.members_of(self.found, f"files/{folder.name}")
-        return sum(look.only(member.shown) for member in entries), len(bad)
+        return sum(look.only(member.shown) for member in entries), len(bad) + unread
 
     def _source(self, folder: Folder) -> Source:
         (source,) = (each for each in sources_of(self.job.archive, self.found) if each.name == folder.name)

@@ -3,7 +3,7 @@
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -73,7 +73,7 @@ def differing(
     begun before. Raises Cancelled, and HelperDied."""
     prefix = f"files/{source.name}"
     members = list(members_of(found, prefix))
-    wanted = [member for member in members if look.only(member.shown)] if look.some else members
+    wanted = wanted_of(members, look)
     scan = scan or scan_of(source, target, look)
     if scan is None:
         return Differing(tuple(_new(member, prefix) for member in wanted), 0)
@@ -108,17 +108,41 @@ def members_of(found: "reader.Archive", prefix: str) -> Iterator["reader.Entry"]
     return (m for m in found.manifest.members if m.path.startswith(start) or m.path == prefix)
 
 
+def wanted_of(members: Iterable["reader.Entry"], look: Look) -> list["reader.Entry"]:
+    """Those that are asked for, and the directories that lead to them."""
+    members = list(members)
+    if not look.some:
+        return members
+    chosen = {member.path for member in members if look.only(member.shown)}
+    chosen |= _above(chosen)
+    return [member for member in members if member.path in chosen]
+
+
+def _above(paths: Iterable[str]) -> set[str]:
+    """The directories that lead to these."""
+    found: set[str] = set()
+    for path in paths:
+        while (path := reader.parent_of(path)) and path not in found:
+            found.add(path)
+    return found
+
+
 def _judged(found, one: "_One", left: list, others: list[str], scan: Scan, same: int) -> Differing:
     """Looks one by one at what is not the same at first sight."""
     lost = {error["path"] for error in found.manifest.errors if error["path"].startswith(one.prefix)}
-    unseen, counts, differences = {path for path, _ in scan.skipped}, Counter({words.SAME: same}), []
+    special = [path for path, _ in scan.skipped if one.is_special(path)]
+    unseen = {path for path, _ in scan.skipped}.difference(special)
+    counts, differences = Counter({words.SAME: same}), []
     for member in left:
         kind, what, now = one.of(member, unseen)
         counts[kind] += 1
         if kind not in (words.SAME, UNREAD, KEPT):
             differences.append(one.difference(kind, what, member.path, member, now))
-    for path in map(path_of, others if one.look.remove else ()):
-        if not _was_missed(path, lost) and one.is_only_there(path):
+    there = [*map(path_of, others), *special] if one.look.remove else ()
+    only_there = [path for path in there if path not in one.named]
+    stays = _above(path for path in only_there if not one.is_chosen(path)) if one.look.some else ()
+    for path in only_there:
+        if one.is_chosen(path) and path not in stays and not _was_missed(path, lost):
             differences.append(one.difference(words.ONLY_THERE, "", path, None, one.now(path)))
     differences.sort(key=lambda each: each.path.split("/"))
     return Differing(tuple(differences), counts[words.SAME], counts[UNREAD], counts[KEPT])
@@ -130,6 +154,7 @@ class _One:
     def __init__(self, prefix: str, target: str, look: Look, links: dict, members: list):
         self.prefix, self.target, self.look, self.links, self.members = prefix, target, look, links, members
         self.asked = 0
+        self._leads: dict[str, bool] = {"": True}
 
     @cached_property
     def named(self) -> set[str]:
@@ -137,11 +162,26 @@ class _One:
         return {member.path for member in self.members}
 
     def now(self, path: str) -> os.stat_result | None:
-        return _now(self.target, below(path, self.prefix))
+        """What is there; what lies behind a link is not there."""
+        place = below(path, self.prefix)
+        return _now(self.target, place) if self._leads_to(reader.parent_of(place)) else None
 
-    def is_only_there(self, path: str) -> bool:
-        """Whether it was asked for, and the archive does not have it."""
-        return path not in self.named and self.look.only(path.removeprefix("files/"))
+    def _leads_to(self, place: str) -> bool:
+        """Whether this is a directory below the target, without a link on the way."""
+        if (found := self._leads.get(place)) is None:
+            found = self._leads_to(reader.parent_of(place))
+            found = found and _type(_now(self.target, place)) == "d"
+            self._leads[place] = found
+        return found
+
+    def is_special(self, path: str) -> bool:
+        """Whether a pipe, a socket or a device is there, which is seen for what it is without being read."""
+        now = self.now(path)
+        return now is not None and stat.S_IFMT(now.st_mode) not in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)
+
+    def is_chosen(self, path: str) -> bool:
+        """Whether it was asked for."""
+        return self.look.only(path.removeprefix("files/"))
 
     def of(self, member, unseen: set[str]) -> tuple[str, str, os.stat_result | None]:
         """What kind of difference it is, what differs, and what is there."""

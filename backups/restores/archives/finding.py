@@ -23,7 +23,7 @@ from backups.runs.models import Run, RunState
 
 from . import own
 from .asked import Asked
-from .differing import Differing, Look, differing, members_of, scan_of
+from .differing import Differing, Look, differing, members_of, scan_of, units
 from .found import FolderFound, Found
 from .opening import opened
 from .redis.finding import find_databases
@@ -112,17 +112,12 @@ def sources_of(archive: Archive, found: "reader.Archive") -> list[Source]:
 
 def look_for(asked: Asked, folder: FolderFound, cancelled: Cancel = lambda: False) -> Look:
     """How this folder is compared."""
-    matches = reader.matcher(asked.only)
-
-    def only(shown: str) -> bool:
-        return matches(shown) and reader.printable(shown) not in asked.skip
-
     return Look(
         whole=way_of(asked, folder) == SWAP,
         remove=asked.remove,
         by_hash=asked.by_hash,
         owners=os.geteuid() == 0,
-        only=matches if not asked.skip else only,
+        only=asked.chosen(),
         some=not asked.takes_all,
         cancelled=cancelled,
     )
@@ -141,10 +136,18 @@ def _folder(
         differs = differing(found, kept_apart(source, target, archive), target, look, scan)
     except OSError as error:
         return FolderFound(**vars(place) | {"why": f"It cannot be looked at: {error.strerror}."})
-    return FolderFound(**vars(place) | _of_differing(differs, source.name))
+    locked = 0 if look.whole or asked.to else _locked(target, differs)
+    return FolderFound(**vars(place) | _of_differing(differs) | {"locked": locked})
 
 
-def _of_differing(differs: Differing, name: str) -> dict:
+def _locked(target: str, differs: Differing) -> int:
+    """Directories in which names would change, and may not."""
+    above = {reader.parent_of(each.path) for each in units(differs.differences) if each.path}
+    places = (os.path.join(target, place) for place in above)  # noqa: PTH118 - names that are no text
+    return sum(os.path.isdir(place) and not os.access(place, os.W_OK | os.X_OK) for place in places)  # noqa: PTH112
+
+
+def _of_differing(differs: Differing) -> dict:
     flows = [d.path for d in differs.differences if d.path.rpartition("/")[2] in nifi.NAMES and d.type == "f"]
     return {
         "differences": differs.differences,
@@ -230,9 +233,14 @@ def _disk(asked: Asked, target: str, known: dict) -> dict:
     facts = {"free": free_at(base), "size_of_disk": size_of(base), "device": base.stat().st_dev}
     if not known.get("why") and not os.access(base, os.W_OK | os.X_OK):
         facts["why"] = f"The worker may not write to {base}."
-    elif known.get("identity") and not os.access(target, os.W_OK | os.X_OK):
+    elif _is_moved(asked, known) and not os.access(target, os.W_OK | os.X_OK):
         facts["why"] = f"The worker may not write to {target}."
     return facts
+
+
+def _is_moved(asked: Asked, known: dict) -> bool:
+    """Whether the folder itself is moved, and not only what is in it."""
+    return bool(known.get("identity")) and way_of(asked, FolderFound(**known)) == SWAP
 
 
 def free_at(path: Path) -> int:

@@ -18,7 +18,7 @@ from backups.archives.format import fast
 from backups.archives.sources import Source
 
 from . import moving
-from .differing import Look, differing, members_of, units
+from .differing import Look, differing, members_of, units, wanted_of
 from .found import REMOVE, Difference
 from .job import ArchiveJob, Folder
 
@@ -69,7 +69,7 @@ def _wanted(found, prefix: str, folder: Folder, differences: tuple[Difference, .
     if folder.by_entries:
         changed = (each.path for each in differences if each.action != REMOVE)
         return {prefix, *(f"{prefix}/{path}" for path in changed)}
-    return {prefix, *(member.path for member in members_of(found, prefix) if look.only(member.shown))}
+    return {prefix, *(member.path for member in wanted_of(members_of(found, prefix), look))}
 
 
 def _write_list(folder: Folder, differences: tuple[Difference, ...]) -> None:
@@ -185,11 +185,11 @@ def remove(path: str) -> None:
         os.close(descriptor)
 
 
-def unlike(found: "reader.Archive", folder: Folder, source: Source, look: Look) -> list[Difference]:
-    """What is not as the archive has it, with every checksum taken anew from the target. Files that only the target
-    has are of others, who write there."""
+def unlike(found: "reader.Archive", folder: Folder, source: Source, look: Look) -> tuple[list[Difference], int]:
+    """What is not as the archive has it, with every checksum taken anew from the target; and how many more could not
+    be looked at. Files that only the target has are of others, who write there."""
     differs = differing(found, source, folder.target, look)
-    return [each for each in differs.differences if each.action != REMOVE]
+    return [each for each in differs.differences if each.action != REMOVE], differs.unread
 
 
 def listing_digest(tree: str) -> tuple[str, int]:
@@ -209,13 +209,13 @@ def listing_digest(tree: str) -> tuple[str, int]:
 
 def job_look(job: ArchiveJob, folder: Folder, *, by_hash: bool) -> Look:
     """How a folder of this restore is compared."""
-    asked, matches = job.asked, reader.matcher(job.asked.only)
+    asked = job.asked
     return Look(
         whole=not folder.by_entries,
         remove=asked.remove,
         by_hash=by_hash,
         owners=job.is_root,
-        only=lambda shown: matches(shown) and reader.printable(shown) not in asked.skip,
+        only=asked.chosen(),
         some=not asked.takes_all,
         cancelled=lambda: job.turn.cancel_requested,
     )

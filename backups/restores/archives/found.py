@@ -29,7 +29,8 @@ class FolderFound:
 
     ``identity`` is device and inode of the target, empty where there is nothing. ``is_mount``: it cannot be renamed;
     ``holds``: what in it must not move with it (another file system, or what is the console's own). ``why`` says what
-    keeps it from being looked at or written to. ``flows`` are paths of NiFi flows among what changes. Bytes and
+    keeps it from being looked at or written to. ``locked`` counts directories in it in which something would change
+    and nothing may be changed. ``flows`` are paths of NiFi flows among what changes. Bytes and
     inodes are those of its file system; ``total`` and ``entries`` are of the archive. Where something is taken back,
     ``copy`` is what was kept, and ``way`` how it came to be.
     """
@@ -46,6 +47,7 @@ class FolderFound:
     same: int = 0
     kept_modes: int = 0
     unread: int = 0
+    locked: int = 0
     entries: int = 0
     total: int = 0
     free: int = 0

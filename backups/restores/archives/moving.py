@@ -231,7 +231,8 @@ def _dress(live: str, folder: Folder) -> None:
             for name, value in folder.attributes.items():
                 with suppress(OSError):
                     os.setxattr(place, name, base64.b64decode(value))
-        os.utime(place, ns=(folder.mtime, folder.mtime))
+        with suppress(PermissionError):  # only who owns a directory may set its time
+            os.utime(place, ns=(folder.mtime, folder.mtime))
 
 
 def _sync(directory: Path) -> None:

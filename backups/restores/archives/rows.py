@@ -96,7 +96,8 @@ def _file_row(asked: Asked, found: Found, folder: FolderFound, each: Difference)
 
 
 def _why_blocked(asked: Asked, found: Found, folder: FolderFound, each: Difference) -> str:
-    if each.over == "d" and each.type != "d" and not asked.remove:
+    stays = not asked.remove or asked.takes_out_of(f"{folder.name}/{printable(each.path)}")
+    if each.over == "d" and each.type != "d" and stays:
         return "It is a folder now, and all that is in it would go. Take it out, or remove what the archive lacks."
     if found.nifi and each.path in folder.flows and not asked.to:
         return f"NiFi is running (process {found.nifi}), and writes its flow when it stops. Stop it, or take it out."

@@ -4,7 +4,7 @@ from backups.access import Denied, may
 from backups.archives import cybersift_restore as reader
 from backups.archives.models import Archive
 from backups.restores.models import RestorePlan
-from backups.restores.services import RestoreError
+from backups.restores.services import RestoreError, asked_for
 from backups.retention.models import SafetyCopyState
 from backups.runs import queue_run
 from backups.runs.models import Effect, Run
@@ -57,6 +57,7 @@ def queue_form(chosen: dict, archive: Archive, *, actor) -> Run:
 
 def queue_again(plan: RestorePlan, *, actor, skip: list[str] = (), earlier: int | None = None) -> Run:
     """Make a plan of the same anew; ``skip`` are paths that are taken out of it from now on. Raises Denied."""
+    earlier = asked_for(plan) or earlier
     if plan.undoes_id:
         return queue_undo(plan.undoes.request.plan, actor=actor, earlier=earlier)
     options = plan.options | {"token": new_token(), "skip": sorted({*plan.options["skip"], *skip})}

@@ -13,34 +13,20 @@ from backups.gateways.errors import GatewayError
 from backups.gateways.redis import exchange
 from backups.gateways.redis.connection import connect
 from backups.gateways.redis.errors import RestoreRefused
-from backups.restores.beginning import Look, check_again
-from backups.restores.job import Job
+from backups.restores.beginning import check_again
 from backups.runs import Kind, Next, Stay, Step, Turn
 from backups.runs.models import Effect, Level, RunState
 from backups.templatetags.formats import count_of
 
 from . import safety, taking_back
 from .contents import FileJob
-from .finding import find
 from .judging import judge
-from .plan import RUN_KIND, make_plan
+from .looking import look
+from .plan import RUN_KIND
 from .redis import judging as keys
 from .redis import loading
-from .rows import FILE
 
 DAMAGED = "The archive is damaged. Verify it, to know where."
-
-
-def look(job: Job) -> dict:
-    """The plan, made anew from what is there now."""
-    mine = FileJob(job.turn, job.plan)
-    found = find(mine.asked, mine.archive, clock.now(), lambda: job.turn.cancel_requested)
-    return unnamed(make_plan(mine.asked, found).document)
-
-
-def unnamed(document: dict) -> dict:
-    """Without files: their names do not go into what is said of a run."""
-    return document | {"rows": [row for row in document["rows"] if row["kind"] != FILE]}
 
 
 def guarded(work: Callable[[FileJob], object], of: type[FileJob]) -> Callable[[Turn], object]:
@@ -176,10 +162,10 @@ def _rate(job: FileJob) -> float | None:
     return round(job.document["bytes"] / seconds) if job.document["bytes"] and seconds >= 1 else None
 
 
-def kind_of(name: str, title: str, looks: Look, of: type[FileJob]) -> Kind:
-    """A kind of restore whose plans ``looks`` makes, with the jobs of that class."""
+def kind_of(name: str, title: str, of: type[FileJob]) -> Kind:
+    """A kind of restore with the jobs of that class."""
     steps = (
-        Step("Check everything again", check_again(looks, credential=False), long=True),
+        Step("Check everything again", check_again(look, credential=False), long=True),
         Step("Safety copy", guarded(keep, of), long=True),
         Step("Unpack beside the target and check every file", guarded(unpack, of), long=True),
         Step("Put it in place", guarded(swap, of), long=True),
@@ -189,4 +175,4 @@ def kind_of(name: str, title: str, looks: Look, of: type[FileJob]) -> Kind:
     return Kind(name, title, steps, cancellable=True)
 
 
-RESTORE = kind_of(RUN_KIND, "Restore files and Redis data", look, FileJob)
+RESTORE = kind_of(RUN_KIND, "Restore files and Redis data", FileJob)

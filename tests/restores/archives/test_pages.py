@@ -1,10 +1,13 @@
 """The pages of a restore from an archive, by what each person may see."""
 
+from html import unescape
+
 import pytest
 from django.urls import reverse
 
 from backups.approvals.services import withdraw
 from backups.restores import services
+from backups.restores.archives import services as archive_services
 from backups.restores.models import RestorePlan
 from backups.runs.models import Run
 from tests.turns import work
@@ -13,6 +16,10 @@ from .conftest import REASON
 from .test_folders import harm
 
 pytestmark = pytest.mark.django_db
+
+
+def text_of(answer) -> str:
+    return unescape(answer.content.decode())
 
 
 def chosen(**changes) -> dict:
@@ -78,11 +85,60 @@ def test_a_request_that_came_to_nothing_is_asked_again(tree, archive, planned, c
     request = services.ask(actor=cast["operator"], plan=plan, reason=REASON, typed_name=plan.place)
     withdraw(request, actor=cast["operator"])
 
-    answer = as_person("operator").post(reverse("restores:again", args=[plan.pk]), {"earlier": request.pk})
+    answer = as_person("operator").post(reverse("restores:again", args=[plan.pk]))
     work(Run.objects.latest("pk"))
+    address = as_person("operator").get(answer.url).url
 
-    assert as_person("operator").get(answer.url).url.endswith(f"?earlier={request.pk}")
-    assert as_person("approver").post(reverse("restores:compare", args=[plan.pk])).url == plan.get_absolute_url()
+    assert address.endswith(f"?earlier={request.pk}")
+    assert f'takes the place of <a class="link" href="{request.get_absolute_url()}' in text_of(
+        as_person("operator").get(address)
+    )
+
+
+def compared(browser, plan: RestorePlan) -> str:
+    """What the page says once the worker has compared the plan with what is there."""
+    leads = browser.post(reverse("restores:compare", args=[plan.pk]))
+    assert leads.url == plan.get_absolute_url()
+    run = work(Run.objects.latest("pk"))
+    assert (run.kind, run.host, run.state) == ("long_check", plan.place, "succeeded"), run.error
+    return text_of(browser.get(leads.url))
+
+
+def test_who_decides_compares_the_plan_with_what_is_there_now(tree, archive, planned, cast, as_person):
+    harm(tree)
+    plan, browser = planned(remove=True), as_person("approver")
+    request = services.ask(actor=cast["operator"], plan=plan, reason=REASON, typed_name=plan.place)
+    on_request = text_of(browser.get(request.get_absolute_url()))
+    assert "Compare with now" in on_request and "Checks" in on_request
+    assert "Compare with now" not in text_of(as_person("viewer").get(request.get_absolute_url()))
+
+    page = compared(browser, plan)
+    assert "Everything that the plan relies on is as it was." in page and "when this was asked" not in page
+
+    (tree / "params/p9.json").write_text("written to since then")
+    (tree / "params/p2.json").write_text("once more")
+    page = compared(browser, plan)
+    assert "Everything that the plan relies on is as it was." in page
+    assert "files/params/p9.json: replace now, and nothing when this was asked." in page
+    assert "files/params/p2.json: replace as before, but it was written to since this was asked." in page
+
+    (tree / "params").rename(tree / "aside")
+    assert "The plan is out of date" in compared(browser, plan)
+    assert len(browser.get(reverse("runs:list")).context["page"].rows) == len(Run.objects.history())
+
+
+def test_a_plan_that_takes_a_restore_back_is_compared_too(tree, archive, planned, sent, cast, as_person):
+    harm(tree)
+    first = work(sent(planned(remove=True))).request.plan
+    back = work(archive_services.queue_undo(first, actor=cast["operator"]))
+    plan = RestorePlan.objects.get(pk=back.result["plan"])
+    services.ask(actor=cast["operator"], plan=plan, reason=REASON, typed_name=plan.place)
+    assert "Everything that the plan relies on is as it was." in compared(as_person("approver"), plan)
+
+    (tree / "params/p9.json").write_text("written to since then")
+    assert "files/params/p9.json: replace now, and nothing when this was asked." in compared(
+        as_person("approver"), plan
+    )
 
 
 def test_what_was_restored_and_the_way_back_are_shown(tree, archive, planned, sent, as_person):

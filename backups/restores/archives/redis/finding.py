@@ -186,7 +186,7 @@ def _judged(each: Database, survey: Survey, access: RedisAccess, spare: int | No
         return [f"The archive has no keys of database {each.number}."], []
     into = {each.number: each.number if spare is None else spare}
     try:
-        findings = preflight(access, survey, into, spare=needs_spare(each))
+        findings = preflight(access, survey, into, spare=each.mode == RedisMode.REPLACE)
     except GatewayError as error:
         return [error.message], []
     notes = [finding.message for finding in findings if not finding.stops]

@@ -1,7 +1,8 @@
 """Loads a database: into an empty one, which is proven and exchanged at one stroke, or key by key over a live one."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from backups.gateways.redis import exchange
 from backups.gateways.redis.connection import Connection, connect
@@ -9,7 +10,7 @@ from backups.gateways.redis.errors import RestoreRefused
 from backups.gateways.redis.exchange import Chosen
 from backups.gateways.redis.outcome import Outcome
 from backups.gateways.redis.pipeline import Pipeline
-from backups.gateways.redis.rdb import Key, keys_of
+from backups.gateways.redis.rdb import keys_of
 from backups.gateways.redis.resp import ErrorLine, pack
 from backups.gateways.redis.restore import REPLACE, Restore
 from backups.gateways.redis.spare import size
@@ -49,28 +50,17 @@ def take_back_merge(database: Database, pieces: Pieces, dump: Path) -> None:
     """Every key that the archive has gets the value of before, or goes away. Other keys are not touched. Safe to
     repeat."""
     names = {key.name for key in chosen(database, pieces)}
+
+    def of_before(file: BinaryIO) -> Chosen:
+        return Chosen(keys_of(file), lambda number, name: number == database.number and name in names)
+
     restoring = Restore(database.access(), REPLACE, {database.number: database.number})
     with dump.open("rb") as file, connect(restoring.access) as connection:
-        there = _Seen(Chosen(keys_of(file), lambda number, name: number == database.number and name in names))
-        restoring.write(there, connection)
+        # First, because a server that is full takes nothing before it has room again.
+        _remove(connection, database.number, names - {key.name for key in of_before(file)})
+        file.seek(0)
+        restoring.write(of_before(file), connection)
         _refuse_incomplete(restoring.outcome)
-        _remove(connection, database.number, names - there.names)
-
-
-class _Seen:
-    """Keys on their way, whose names are remembered."""
-
-    def __init__(self, keys: Chosen):
-        self._keys, self.names = keys, set()
-
-    @property
-    def survey(self):
-        return self._keys.survey
-
-    def __iter__(self) -> Iterator[Key]:
-        for key in self._keys:
-            self.names.add(key.name)
-            yield key
 
 
 def _remove(connection: Connection, database: int, names: set[bytes]) -> None:

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backups import clock
-from backups.restores.job import Job
 from backups.retention.models import CopyForm, SafetyCopy, SafetyCopyState
 
 from .. import folders, moving
 from ..contents import FileJob
 from ..job import Folder
 from ..redis.databases import Database
-from ..steps import kind_of, unnamed
-from .finding import find, pieces_of
-from .plan import RUN_KIND, make_undo_plan
+from ..steps import kind_of
+from .finding import pieces_of
+from .plan import RUN_KIND
 
 
 @dataclass(frozen=True)
@@ -125,11 +124,4 @@ class UndoJob(FileJob):
         self.turn.write(write)
 
 
-def look(job: Job) -> dict:
-    """The plan, made anew from what is there now."""
-    mine = UndoJob(job.turn, job.plan)
-    found = find(mine.asked, job.plan.undoes, clock.now(), lambda: job.turn.cancel_requested)
-    return unnamed(make_undo_plan(mine.asked, found).document)
-
-
-UNDO = kind_of(RUN_KIND, "Roll back files and Redis data", look, UndoJob)
+UNDO = kind_of(RUN_KIND, "Roll back files and Redis data", UndoJob)
