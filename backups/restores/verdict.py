@@ -32,7 +32,8 @@ class Target:
     """One index to be restored. ``name`` is what it is called now, ``source`` in the snapshot.
 
     ``counted`` says what is known of its documents: exactly ``recorded``, between ``low`` and ``high`` ("within"), or
-    nothing ("not_counted"). ``aliases`` are those that it must have.
+    nothing ("not_counted"). ``aliases`` are those that it must have. ``takes_writes``: others can write to it as soon
+    as it is there, because the name is one that they use.
     """
 
     name: str
@@ -43,16 +44,19 @@ class Target:
     low: int | None = None
     high: int | None = None
     aliases: tuple[str, ...] = ()
+    takes_writes: bool = False
 
 
 @dataclass(frozen=True)
 class IndexVerdict:
-    """``documents`` is None where they could not be counted."""
+    """``documents`` is None where they could not be counted. ``grown``: everything came from the snapshot, and more
+    is there: what somebody was told is written."""
 
     name: str
     state: str
     sentence: str
     documents: int | None = None
+    grown: bool = False
 
 
 @dataclass(frozen=True)
@@ -177,6 +181,8 @@ def _held(target: Target, facts: _Facts) -> IndexVerdict:
         answered = f"{count.shards_successful} of {count.shards_total} shards answered" if count else "none answered"
         words = f"The documents of {target.name} could not be counted: {answered}. {LOOK}"
         return IndexVerdict(target.name, UNKNOWN, words)
+    if target.takes_writes and (bounds := _bounds(target)) and documents > bounds[1]:
+        return IndexVerdict(target.name, PARTIAL, _grown(target, documents, bounds[1]), documents, grown=True)
     if wrong := _miscounted(target, documents):
         return IndexVerdict(target.name, FAILED, wrong, documents)
     if lacking := _lacking(target, facts.aliases):
@@ -232,6 +238,13 @@ def _miscounted(target: Target, documents: int) -> str:
     return (
         f"{target.name} holds {count_of(documents, 'document')}, but {recorded} were recorded with the snapshot. "
         f"Something wrote to it meanwhile, or the data is not the snapshot's. {LOOK}"
+    )
+
+
+def _grown(target: Target, documents: int, most: int) -> str:
+    return (
+        f"{target.name} holds {count_of(documents, 'document')}, {documents - most:,} more than were recorded: "
+        "somebody writes to it already, so its count proves nothing. Every shard came from this restore. It stays."
     )
 
 

@@ -1,6 +1,8 @@
 """A cluster that is unwell in the middle of a swap: nothing is given up that only needs time, no call that may still
 come is overtaken, and what cannot be put in place stays as it was while the rest goes on."""
 
+from datetime import timedelta
+
 import pytest
 
 from backups.gateways.elasticsearch.errors import OutcomeUnknown
@@ -8,11 +10,12 @@ from backups.restores.indices.asked import Mode
 from backups.runs import request_cancel
 from tests.restores.asking import Asking
 from tests.restores.crashing import before_calls
-from tests.restores.place import ONE, TWO, Place, good, seen, wrong
+from tests.restores.place import ALLOWED, AUTO_CREATE, ONE, TWO, Place, good, seen, wrong
 from tests.turns import work
 
 BUSY = {"error": {"type": "cluster_block_exception", "reason": "no master"}}
 REFUSED = {"error": {"type": "illegal_argument_exception", "reason": "not now"}}
+IN_A_SNAPSHOT = {"error": {"type": "snapshot_in_progress_exception", "reason": "Cannot delete indices in a snapshot"}}
 MANY = 12
 
 
@@ -118,4 +121,77 @@ def test_an_index_that_cannot_be_replaced_stays_and_the_others_do_not(place, bef
     kept = dict(run.safety_copies.values_list("of", "state"))
     assert kept == {ONE: "kept", TWO: "removed"}
     assert sorted(after) == sorted([*place.before, *run.safety_copies.filter(of=ONE).values_list("name", flat=True)])
+    assert not run.locks.exists()
+
+
+def copy_of(place: Place, name: str) -> str:
+    return f"restoring-{place.run.request.plan.document['token']}-{name}"
+
+
+@pytest.mark.parametrize("refusals", [3, MANY])
+def test_a_copy_that_is_being_snapshotted_is_deleted_later(place, before, refusals):
+    """The new index is in place by then: nothing leads back from there, whatever is refused. It has more documents
+    than the old one, which somebody emptied by mistake."""
+    place.fake.indices[ONE].documents = 3
+    copy = copy_of(place, ONE)
+    before(f"DELETE /{copy}", lambda: [refuse() for _ in range(refusals)])
+
+    def refuse() -> None:
+        place.fake.answer_next(400, IN_A_SNAPSHOT, path=f"/{copy}", write=True)
+
+    run = work(place.run)
+
+    after, kept = seen(place.fake), run.safety_copies.get(of=ONE)
+    assert (run.state, run.effect) == ("succeeded", "applied"), run.error
+    assert (after[ONE], after[kept.name]) == (good(120, ["events"]), good(3))
+    assert (kept.state, copy in after, run.locks.exists()) == ("kept", False, False)
+
+
+def test_what_cannot_be_tidied_up_is_named(place, before, monkeypatch):
+    monkeypatch.setattr("backups.restores.indices.swapping.WAITED_FOR", timedelta(0))
+    copy = copy_of(place, ONE)
+    before(f"DELETE /{copy}", lambda: [refuse() for _ in range(MANY)])
+
+    def refuse() -> None:
+        place.fake.answer_next(400, REFUSED, path=f"/{copy}", write=True)
+
+    run = work(place.run)
+
+    assert (run.state, run.effect) == ("failed", "unknown")
+    kept = run.safety_copies.get(of=ONE).name
+    assert f"the restored copy is {copy}, the old index is kept as {kept}." in run.error
+    assert seen(place.fake)[kept] == good(127)
+
+
+def test_nobody_goes_back_while_a_lost_call_may_put_the_copy_in_place(place, before, monkeypatch):
+    call = f"POST /{copy_of(place, ONE)}/_clone"
+    before(call, lose)
+    run = work(place.run, is_lost)
+
+    def refuse() -> None:
+        place.fake.answer_next(400, REFUSED, path=f"/{copy_of(place, ONE)}/_clone/{ONE}", write=True)
+
+    for _ in range(MANY):
+        refuse()
+    turns(run, 6)
+    assert (run.is_over, run.result.get("back"), ONE in place.fake.indices) == (False, None, False)
+    monkeypatch.setattr("backups.restores.indices.swapping.LOST_FOR", timedelta(0))
+    run = work(run)
+
+    assert (run.state, run.effect, wrong(place, run)) == ("failed", "rolled_back", [])
+
+
+def test_a_writer_that_deletes_while_the_index_is_put_in_place(place, before):
+    """It is our clone all the same. What it lacks is said."""
+    before(f"POST /{copy_of(place, ONE)}/_clone", lambda: before(f"GET /{ONE}/_count", delete_one))
+
+    def delete_one() -> None:
+        place.fake.indices[ONE].documents -= 1
+
+    run = work(place.run)
+
+    assert (run.state, run.effect) == ("partial", "applied")
+    assert "events-1 has too few: 119 documents, 120 were put there." in run.error
+    assert place.fake.settings["persistent"] == {AUTO_CREATE: ALLOWED}
+    assert set(run.safety_copies.values_list("state", flat=True)) == {"kept"}
     assert not run.locks.exists()

@@ -213,3 +213,13 @@ def test_nothing_is_no_success():
 def test_two_that_failed_in_different_ways_failed():
     facts = GOOD | {"active": {"b": {0: True}}}
     assert judge([TARGET, OTHER], **facts).state == "failed"
+
+
+def test_more_than_recorded_stays_where_others_write_and_is_a_failure_where_nobody_can():
+    live = replace(TARGET, takes_writes=True)
+    more, less = {"copy": Count(14, 2, 2)}, {"copy": Count(9, 2, 2)}
+
+    (grown,) = judged(live, counts=more).indices
+    assert (grown.state, grown.grown, "4 more than were recorded" in grown.sentence) == ("partial", True, True)
+    assert judged(TARGET, counts=more).indices[0].state == "failed"
+    assert judged(live, counts=less).indices[0].state == "failed"

@@ -38,7 +38,7 @@ def copy(turn: Turn):
             return Stay(0.5)
         return _send(job, batch)
     except GatewayError as error:
-        return job.silent(error) if "sent_at" in turn.memory else _not_sent(job, error)
+        return job.silent(error, for_ever=job.in_place) if "sent_at" in turn.memory else _not_sent(job, error)
 
 
 def _send(job: IndicesJob, batch: int):

@@ -35,7 +35,7 @@ def judge(turn: Turn):
     try:
         judged = _judged(job)
     except GatewayError as error:
-        return job.silent(error)
+        return job.silent(error, for_ever=job.in_place)
     turn.forget("silent_since")
     good, sentence = _is_good(job, judged), " ".join(one.sentence for one in judged)
     looks = turn.memory.get("looks", 0) + 1
@@ -55,7 +55,7 @@ def end(turn: Turn):
         if not overwriting.free(job):
             return Stay(0.5)
     except GatewayError as error:
-        return job.silent(error)
+        return job.silent(error, for_ever=job.in_place)
     turn.remember(rate=_rate(job))
     turn.write(lambda a: a.record("restore.applied", turn.run, run=turn.run.pk))
     if said["state"] == verdict.PARTIAL:
@@ -117,6 +117,7 @@ def _target(row: Row, shards: dict) -> verdict.Target:
         low=row.low,
         high=row.high,
         aliases=() if row.work else tuple(row.aliases),
+        takes_writes=not row.work,
     )
 
 
@@ -127,7 +128,8 @@ def _reasons(client: Client, active: dict) -> dict[str, str]:
 
 
 def _is_good(job: IndicesJob, judged: list[verdict.Verdict]) -> bool:
-    states = {index.state for one in judged for index in one.indices}
+    """What others write to already is good enough to stay: it is never taken away again because of that."""
+    states = {index.state for one in judged for index in one.indices if not index.grown}
     return states <= {verdict.SUCCEEDED} or (states <= set(WHOLE) and job.document["options"]["partial"])
 
 

@@ -67,7 +67,7 @@ def _announce(job: IndicesJob):
             return Stay(0.5)
         facts = es_indices.facts(job.reader(), names)
     except GatewayError as error:
-        return job.silent(error)
+        return job.silent(error, for_ever=True)  # an index may be blocked by now
     job.turn.write(lambda a: _insert(job, facts))
     job.turn.remember(keeping=0)
     return Stay()

@@ -57,9 +57,11 @@ def _found(job: IndicesJob, reader: Client, counter: Client) -> list[dict]:
 
 
 def _placed(job: IndicesJob, row: Row) -> int | None:
-    """The documents that were put in place: as counted in the copy at that moment, else as it was judged, else as the
-    safety copy was counted."""
-    counted = job.turn.memory["swapped_documents"].get(row.source)
+    """The documents that were put in place: those that a safety copy had when it was made, else as counted in the
+    copy at that moment, else as it was judged."""
+    if job.is_undo and row.low is not None:
+        return row.low
+    counted = job.turn.memory.get("swapped_documents", {}).get(row.source)
     judged = {one["name"]: one["documents"] for one in job.turn.memory.get("verdict", {}).get("indices", [])}
     return counted if counted is not None else judged.get(row.work, row.low)
 

@@ -10,8 +10,6 @@ from backups.runs.models import Effect, Level, RunState
 
 from . import overwriting, safety, streams
 
-RESTORED = ("SNAPSHOT", "PEER")
-
 
 def begin(job, state: str, why: str, detail: str = "") -> Stay:
     """From the next turn on ``remove`` works. ``state`` is how the run will end, ``why`` the sentence for it."""
@@ -32,7 +30,7 @@ def remove(job) -> Stay | Done:
         for call in _deletions(job, there):
             job.send(call)
     except GatewayError as error:
-        return job.silent(error, for_ever=bool(sent))
+        return job.silent(error, for_ever=bool(sent) or job.in_place)
     turn.forget("silent_since")
     if there:
         return Stay(0.5)
@@ -54,19 +52,22 @@ def _as_it_was(job, sent) -> Stay | Done | None:
 
 
 def _ours(job) -> list[str]:
-    """What is there of the restore. An index of one of its names that did not come from a snapshot is of somebody
-    else: it came between the last look and the call, which the server refused then. Working names are ours alone; and
-    where the snapshot lacks shards the server makes them empty."""
+    """What is there of the restore. An index of one of its names that came from elsewhere is of somebody else: it was
+    made between the last look and the call, which the server refused then. Working names are ours alone."""
     names = sorted(swapping.exists(job.reader(), made_by(job)))
-    if job.document["source"]["state"] != "SUCCESS":
-        return names
     ours = job.turn.memory.get("ours", [])
     doubtful = [row.target for row in job.going if not row.work and row.target in names and row.target not in ours]
-    found = es.recoveries(job.reader(), doubtful)
-    foreign = {one.index for one in found if one.primary and one.type not in RESTORED}
+    foreign = {one.index for one in es.recoveries(job.reader(), doubtful) if one.primary and _is_foreign(job, one)}
     for name in sorted(foreign):
         job.turn.log(f"{name} may not be of this restore, and stays. Look at it.", Level.WARNING)
     return [name for name in names if name not in foreign]
+
+
+def _is_foreign(job, shard: es.ShardRecovery) -> bool:
+    """Where the snapshot lacks shards the server makes them empty; a shard that moved does not say where from."""
+    if shard.type == "SNAPSHOT":
+        return (shard.repository, shard.snapshot) != (job.repository, job.snapshot)
+    return shard.type != "PEER" and job.document["source"]["state"] == "SUCCESS"
 
 
 def _deletions(job, there: list[str]) -> list[Call]:

@@ -8,6 +8,7 @@ clone of the live one that is kept.
 from dataclasses import dataclass
 
 from .calls import Purpose
+from .rows import Row
 
 UNBLOCK_LIVE, UNBLOCK_WORK, DELETE_BEFORE = "unblock_live", "unblock_work", "delete_before"
 BLOCK_BEFORE, BACK, ALIAS_BACK = "block_before", "back", "alias_back"
@@ -103,14 +104,15 @@ def next_call(stand: Stand) -> Following:
 
 def way_back(stand: Stand) -> Following:
     """The same when the swap is given up: the old index, or the clone that was kept of it, has the name in the end,
-    takes writes, and nothing of ours stays. Not for a swap that has put the new index in place."""
+    takes writes, and nothing of ours stays. Not for a swap that has put the new index in place, or may still do so:
+    whoever begins this makes sure of it, because a clone under the name is taken for that of the old one."""
     if stand.was_alias:
         return _way_back_of_alias(stand)
     if stand.live is None:
         return _back(stand)
     if not stand.there:
         return Wait("the old index is being put back")
-    if not stand.live_is_old and not _is_clone_of(stand.live, stand.before):
+    if not stand.live_is_old and not stand.live.cloned:
         return Stuck(f"{SOMEBODY} The old one is kept as a clone.")
     if stand.guard_is_ours:
         return Purpose.UNGUARD
@@ -126,12 +128,6 @@ def _back(stand: Stand) -> Following:
     if not stand.kept:
         return Stuck("The name is missing, and so is the clone of the old index.")
     return BACK if stand.before.blocked else BLOCK_BEFORE
-
-
-def _is_clone_of(live: Now, other: Now | None) -> bool:
-    """Whether an index under the name was put there by a swap: a clone has all that it was made from, or more by
-    now. An index that somebody made in that moment has not."""
-    return live.cloned and (other is None or (live.documents or 0) >= (other.documents or 0))
 
 
 def _way_back_of_alias(stand: Stand) -> Following:
@@ -181,11 +177,28 @@ def _place(stand: Stand) -> Following:
 
 
 def _finish(stand: Stand) -> Following:
-    """Another index has the name. The copy takes no writes, so the new one has as many documents, or more by now."""
+    """Another index has the name: ours is a clone, one that a writer made in that moment is none. Documents tell
+    nothing here, because writers add and delete them already."""
     if not stand.there:
         return Wait("the restored index is being put in place")
-    if not _is_clone_of(stand.live, stand.work):
+    if not stand.live.cloned:
         return Stuck(f"{SOMEBODY} The old and the restored one are both kept.")
     if stand.guard_is_ours:
         return Purpose.UNGUARD
     return Purpose.DELETE_WORK if stand.work is not None else Finished()
+
+
+def left_over(stand: Stand, row: Row) -> str:
+    """What of a swap that cannot go on is there, for whoever has to look. Empty when nothing is."""
+    left = []
+    if stand.live is None and not stand.is_alias:
+        left.append(f"there is no {row.source}")
+    if stand.guard_is_ours:
+        left.append(f"action.auto_create_index keeps {row.source} from being made")
+    if stand.live is not None and stand.live.blocked and not stand.was_blocked:
+        left.append(f"{row.source} takes no writes")
+    if stand.work is not None and not stand.work_is_kept:
+        left.append(f"the restored copy is {row.work}")
+    if stand.before is not None:
+        left.append(f"the old index is kept as {row.before}")
+    return f"At the last look: {', '.join(left)}." if left else ""

@@ -40,6 +40,7 @@ from .swap import (
     Stand,
     Stuck,
     Wait,
+    left_over,
     next_call,
     way_back,
 )
@@ -56,6 +57,9 @@ WAITED_FOR = timedelta(minutes=5)
 REFUSALS = 3
 """A refused call proves that it did nothing, so it is sent again; after so many the swap is given up."""
 
+IN_A_SNAPSHOT = "snapshot_in_progress_exception"
+ASK_AGAIN = 5
+
 
 def swap(turn: Turn):
     """One turn of the swap of the first index that is not in place yet."""
@@ -64,6 +68,8 @@ def swap(turn: Turn):
         return removing.remove(job)
     if "safety" not in turn.memory:
         return safety.announce(job)
+    if turn.run.claims > 1:
+        turn.remember(doubt_at=clock.now())  # whoever died may have sent something
     done = {*turn.memory.get("swapped", []), *turn.memory.get("left", [])}
     waiting = [row for row in job.swaps if row.source not in done]
     if not waiting:
@@ -74,10 +80,7 @@ def swap(turn: Turn):
         turn.log(f"{error.message} Looking whether it was done.", Level.WARNING)
         return Stay(1)
     except GatewayError as error:
-        if isinstance(error, Answered) and not error.passes and not isinstance(error, BadCredential):
-            return _refused(job, waiting[0], error)
-        # Something of ours may be outstanding (a block, a missing name), and where it stands can be read later. A
-        # cluster that has just begun knows neither its users nor its master.
+        # Something of ours may be outstanding (a block, a missing name), and where it stands can be read later.
         return job.silent(error, for_ever=True)
 
 
@@ -95,19 +98,26 @@ def _advance(job: IndicesJob, row: Row):
         if stand.work is not None and stand.work.documents is not None:
             turn.remember(documents=stand.work.documents)
         if isinstance(found, Wait):
-            return _wait(job, stand, found)
+            return _wait(job, row, stand, found)
         if isinstance(found, Stuck):
-            return _stuck(job, stand, found)
+            return _stuck(job, row, stand, found)
         if isinstance(found, Finished):
             return _finished(job, row, stand)
         if found in TAKES_AWAY and (changed := _aliases_changed(row, reader)):
-            return _stuck(job, stand, Stuck(changed))
-        _send(job, writer, found, row)
-        if found in (Purpose.DELETE_LIVE, Purpose.UNALIAS):
-            # The name is missing from here on: nothing is looked at before it is there again.
-            _send(job, writer, Purpose.PLACE, row)
-        turn.forget("refused", "waits_since")
+            return _stuck(job, row, stand, Stuck(changed))
+        try:
+            _send_next(job, writer, found, row)
+        except Answered as error:
+            return _refused(job, row, stand, error)
+        turn.forget("refused", "refused_since", "waits_since")
     return Stay()
+
+
+def _send_next(job: IndicesJob, writer: Client, purpose: str, row: Row) -> None:
+    _send(job, writer, purpose, row)
+    if purpose in (Purpose.DELETE_LIVE, Purpose.UNALIAS):
+        # The name is missing from here on: nothing is looked at before it is there again.
+        _send(job, writer, Purpose.PLACE, row)
 
 
 def _next(turn: Turn, stand: Stand) -> Following:
@@ -122,7 +132,7 @@ def _aliases_changed(row: Row, reader: Client) -> str:
     return f"The aliases of {row.source} were changed since the plan was made. Make a new plan."
 
 
-def _wait(job: IndicesJob, stand: Stand, found: Wait):
+def _wait(job: IndicesJob, row: Row, stand: Stand, found: Wait):
     """Shards come up in a moment; what does not come is given up, so that no index takes no writes for ever."""
     turn, now = job.turn, clock.now()
     since = turn.moment("waits_since") or now
@@ -130,7 +140,7 @@ def _wait(job: IndicesJob, stand: Stand, found: Wait):
     if now - since < WAITED_FOR:
         return Stay(0.5)
     turn.forget("waits_since")
-    return _stuck(job, stand, Stuck(f"For {WAITED_FOR.seconds // 60} min {found.what}."))
+    return _stuck(job, row, stand, Stuck(f"For {WAITED_FOR.seconds // 60} min {found.what}."))
 
 
 def look(job: IndicesJob, row: Row, reader: Client, writer: Client) -> Stand:
@@ -186,7 +196,7 @@ def _send(job: IndicesJob, writer: Client, purpose: str, row: Row) -> None:
         if purpose not in (Purpose.DELETE_LIVE, Purpose.DELETE_WORK, DELETE_BEFORE):
             raise
     except OutcomeUnknown:
-        job.turn.remember(lost_call=purpose, lost_call_at=clock.now())
+        job.turn.remember(lost_call=purpose, lost_call_at=clock.now(), doubt_at=clock.now())
         raise
 
 
@@ -246,23 +256,40 @@ def _finished(job: IndicesJob, row: Row, stand: Stand):
     return Stay()
 
 
-def _refused(job: IndicesJob, row: Row, error: Answered):
-    """A refusal did nothing: the same again, and after some the old index stays, or comes back."""
-    turn = job.turn
-    refused = turn.memory.get("refused", 0) + 1
-    turn.log(error.message, Level.WARNING)
-    turn.remember(refused=refused)
+def _refused(job: IndicesJob, row: Row, stand: Stand, error: Answered):
+    """A refusal did nothing: the same again, and after some the old index stays, or comes back. What only has to be
+    tidied up is waited for: a snapshot keeps every index that is in it for as long as it runs."""
+    turn, now = job.turn, clock.now()
+    if error.passes or isinstance(error, BadCredential):
+        return job.silent(
+            error, for_ever=True
+        )  # a cluster that has just begun knows neither its users nor its master
+    refused, since = turn.memory.get("refused", 0) + 1, turn.moment("refused_since") or now
+    if refused <= REFUSALS:
+        turn.log(error.message, Level.WARNING)
+    turn.remember(refused=refused, refused_since=since)
     if refused < REFUSALS:
         return Stay(1)
-    if turn.memory.get("back"):
-        return job.unknown(f"The swap of {row.source} cannot go on. {error.message}", error.detail)
-    turn.forget("refused")
-    turn.remember(back=True, why_back=f"The swap of {row.source} was refused. {error.message}")
-    return Stay()
+    if not turn.memory.get("back") and (stand.is_untouched or stand.live is None):
+        if _in_doubt(turn):
+            return Stay(1)
+        turn.forget("refused", "refused_since")
+        turn.remember(back=True, why_back=f"The swap of {row.source} was refused. {error.message}")
+        return Stay()
+    if error.type == IN_A_SNAPSHOT or now - since < WAITED_FOR:
+        return Stay(ASK_AGAIN)
+    why = f"The swap of {row.source} cannot go on. {error.message}"
+    return job.unknown(f"{why} {left_over(stand, row)}".rstrip(), error.detail)
 
 
-def _stuck(job: IndicesJob, stand: Stand, found: Stuck):
+def _in_doubt(turn: Turn) -> bool:
+    """Whether a call may still come that nobody has an answer to: then nobody knows what a way back would meet."""
+    doubt_at = turn.moment("doubt_at")
+    return doubt_at is not None and clock.now() - doubt_at < LOST_FOR
+
+
+def _stuck(job: IndicesJob, row: Row, stand: Stand, found: Stuck):
     if stand.is_untouched and not job.turn.memory.get("back"):
         job.turn.remember(back=True, why_back=found.why)
         return Stay()
-    return job.unknown(found.why)
+    return job.unknown(f"{found.why} {left_over(stand, row)}".rstrip())
