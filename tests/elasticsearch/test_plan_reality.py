@@ -21,7 +21,7 @@ from backups.restores.indices.asked import Asked, Mode
 from backups.restores.indices.calls import Purpose as For
 from backups.restores.indices.calls import frozen_call
 from backups.restores.indices.finding import find
-from backups.restores.indices.rows import OUR_OWN, Action, Row
+from backups.restores.indices.row import OUR_OWN, Action, Row
 from backups.snapshots.models import Snapshot
 from backups.snapshots.services import queue_snapshot
 from tests.elasticsearch.scene import Scene
@@ -37,6 +37,7 @@ CASES = [
     pytest.param(situation, marks=[] if number < SHORT else [LONG], id=str(situation))
     for number, situation in enumerate(situations(NUMBER, SEED))
 ]
+COPIES = ("number_of_shards", "number_of_replicas")
 FIRST_CALLS = (For.CLOSE, For.RESTORE, For.BLOCK_LIVE, For.KEEP)
 """Those that the server may refuse because of what the plan is about."""
 
@@ -176,13 +177,21 @@ def cluster_settings(server, values: dict):
         yield
         return
     if "cluster.max_shards_per_node" in values:
-        health = server.request("GET", "/_cluster/health")
-        values = {"cluster.max_shards_per_node": max(1, health["active_primary_shards"])}
+        values = {"cluster.max_shards_per_node": max(1, counted_shards(server))}
     try:
         server.request("PUT", "/_cluster/settings", json.dumps({"persistent": values}).encode())
         yield
     finally:
         server.request("PUT", "/_cluster/settings", json.dumps({"persistent": dict.fromkeys(values)}).encode())
+
+
+def counted_shards(server) -> int:
+    """As the limit counts them: every copy that an open index should have."""
+    fields = ",".join(f"metadata.indices.*.{field}" for field in ("state", *map("settings.index.{}".format, COPIES)))
+    found = server.request("GET", f"/_cluster/state/metadata?filter_path={fields}").get("metadata", {})
+    indices = [one for one in found.get("indices", {}).values() if one["state"] == "open"]
+    numbers = [tuple(int(one["settings"]["index"][field]) for field in COPIES) for one in indices]
+    return sum(shards * (1 + replicas) for shards, replicas in numbers)
 
 
 def cleared(scene: Scene) -> None:

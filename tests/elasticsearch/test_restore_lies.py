@@ -67,7 +67,8 @@ def test_a_closed_index_that_cannot_be_overwritten_is_closed_again(restoring):
 
 @pytest.mark.parametrize("mode", [Mode.BESIDE, Mode.SWAP])
 def test_an_index_without_a_place_is_a_failure_and_is_taken_back(restoring, mode):
-    nowhere = {"index.routing.allocation.require._name": "nowhere"}
+    # By its name the plan would know that there is no such node.
+    nowhere = {"index.routing.allocation.require.rack": "nowhere"}
     put = json.dumps(nowhere).encode()
     restoring.server.request("PUT", f"/{restoring.index}/_settings", put)
     restoring.snapshot = restoring.take("snap-2")

@@ -61,6 +61,12 @@ def test_what_stands_in_the_way_blocks_the_plan(case):
     assert made.document["calls"] == []
 
 
+def test_shards_of_closed_indices_are_not_counted():
+    made = make_plan(asked(), found(room=room(shards_most=14), closed_shards=2))
+
+    assert (made.blocked, made.document["space"]["shards_peak"]) == (0, 14)
+
+
 def test_a_global_state_that_is_not_there_is_refused():
     made = make_plan(asked(global_state=True), found(snapshot=snapshot(global_state=False)))
 

@@ -7,7 +7,8 @@ import pytest
 from backups.gateways.elasticsearch.capabilities import Capabilities
 from backups.gateways.elasticsearch.snapshots import ShardFailure
 from backups.restores.indices.asked import Mode
-from backups.restores.indices.rows import OUR_OWN, Action, rows
+from backups.restores.indices.row import OUR_OWN, Action
+from backups.restores.indices.rows import rows
 
 from .situations import asked, found, live, recorded, snapshot
 

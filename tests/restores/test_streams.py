@@ -10,7 +10,7 @@ from backups.gateways.elasticsearch.streams import Template
 from backups.restores.indices import streams
 from backups.restores.indices.asked import Mode
 from backups.restores.indices.plan import make_plan
-from backups.restores.indices.rows import Action
+from backups.restores.indices.row import Action
 from backups.restores.indices.stream_verdict import with_streams
 from backups.restores.verdict import SUCCEEDED, IndexVerdict, Verdict
 

@@ -9,7 +9,7 @@ from backups.gateways.elasticsearch.rename import template_rename
 
 from .asked import Asked, Mode
 from .found import Found
-from .rows import Action, Row
+from .row import Action, Row
 
 
 class Purpose:

@@ -10,7 +10,7 @@ from backups.templatetags.formats import count_of, number, size
 from . import allocation, streams
 from .asked import Asked, Mode
 from .found import Found
-from .rows import Action, Row
+from .row import Action, Row
 
 RESTORABLE = ("SUCCESS", "PARTIAL")
 
@@ -53,8 +53,8 @@ def space_of(found: Found, rows: Sequence[Row], replicas: int | None = None) -> 
         bytes_peak=total - free + needed,
         bytes_most=total
         - sum(watermark_bytes(room.watermark_low, node.bytes_total, room.headroom_low) for node in room.nodes),
-        shards_now=room.shards_now,
-        shards_peak=room.shards_now + shards,
+        shards_now=room.shards_now - found.closed_shards,
+        shards_peak=room.shards_now - found.closed_shards + shards,
         shards_most=room.shards_most,
         exact=all(row.bytes is not None and row.primaries is not None for row in going),
     )

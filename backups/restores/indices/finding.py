@@ -56,6 +56,7 @@ def find(asked: Asked, snapshot: Snapshot, now: datetime, *, patience: float | N
         snapshot=facts,
         recorded=recorded(snapshot, [*asked.names, *chain(*streams.behind(asked, facts).values())]),
         names={name: index.state for name, index in listed.items()},
+        closed_shards=sum(index.primaries for index in listed.values() if index.state == "close"),
         aliases=aliases,
         streams=frozenset(swapping.aliases_named(client, [*targets, *_working(asked)])) - aliases.keys(),
         live=live,

@@ -60,7 +60,8 @@ class Found:
     says why the snapshot could not be read, ``lacking`` what the restricted credential may not do, ``rate`` how many
     bytes a second this cluster restored before, ``busy`` the targets that another restore has locked, ``safety`` is
     the key of the repository that a safety snapshot would go to, ``newest_id`` the highest ``version_id`` of a
-    snapshot that the cluster reads (None: not asked, or not told), ``templates`` are read where streams are asked
+    snapshot that the cluster reads (None: not asked, or not told), ``closed_shards`` how many primary shards are
+    of closed indices, which no limit counts, ``templates`` are read where streams are asked
     for."""
 
     at: datetime
@@ -83,4 +84,5 @@ class Found:
     problem: str = ""
     safety: int | None = None
     newest_id: int | None = None
+    closed_shards: int = 0
     templates: tuple[Template, ...] = ()

@@ -16,7 +16,7 @@ from backups.runs.models import Level
 
 from .asked import Mode
 from .calls import Purpose
-from .rows import Row
+from .row import Row
 
 CLOCKS_DIFFER = timedelta(seconds=2)
 

@@ -13,7 +13,7 @@ from backups.runs.models import Effect, Level, RunState
 
 from . import overwriting, removing, streams
 from .job import IndicesJob
-from .rows import Row
+from .row import Row
 from .stream_verdict import with_streams
 
 LOOKS = 5

@@ -14,7 +14,7 @@ from backups.templatetags.formats import count_of
 from . import calls, conditions, streams
 from .asked import SCRATCH, Asked, Mode
 from .found import Found
-from .rows import ORDER, Action, Row
+from .row import ORDER, Action, Row
 
 VERSION = 1
 

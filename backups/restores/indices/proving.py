@@ -11,7 +11,7 @@ from backups.templatetags.formats import count_of, number
 
 from . import safety
 from .job import IndicesJob
-from .rows import Row
+from .row import Row
 
 
 def prove(turn: Turn):

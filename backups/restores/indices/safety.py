@@ -9,7 +9,7 @@ from backups.retention.models import CopyForm, SafetyCopy, SafetyCopyState
 from backups.runs import Stay
 
 from .job import IndicesJob
-from .rows import Row
+from .row import Row
 from .swap import Stand
 
 

@@ -15,7 +15,9 @@ from backups.repositories.preflight import WARN, Line
 from . import rows as of_indices
 from .asked import Asked, Mode
 from .found import Found
-from .rows import Action, Row, bare_row, foreseen, how_taken, worst_first
+from .refusals import foreseen, how_taken
+from .row import Action, Row
+from .rows import bare_row, worst_first
 
 NEW_NAME = "Restore it under a new name"
 

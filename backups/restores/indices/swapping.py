@@ -26,7 +26,7 @@ from backups.templatetags.formats import count_of
 from . import calls, removing, safety
 from .calls import Purpose, frozen_call
 from .job import IndicesJob
-from .rows import Row
+from .row import Row
 from .swap import (
     ALIAS_BACK,
     BACK,

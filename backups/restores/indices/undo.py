@@ -25,7 +25,7 @@ from .asked import Asked, Mode
 from .calls import Planned
 from .finding import lacking
 from .plan import VERSION, Plan, locks_of, names_of
-from .rows import Action, Row
+from .row import Action, Row
 
 KIND = "restore_undo"
 
