@@ -2,16 +2,13 @@
 
 import pytest
 
-from backups.approvals.models import ApprovalRequest, RequestState
-from backups.approvals.voting import approve
-from backups.audit import checkpoints
-from backups.restores import services
-from backups.restores.indices.asked import Asked, Mode
+from backups.restores.indices.asked import Mode
 from backups.restores.models import RestorePlan
 from backups.runs.models import Run
 from backups.snapshots.models import Snapshot
 from backups.snapshots.services import queue_snapshot
 from tests.elasticsearch.scene import Scene
+from tests.restores.asking import Asking
 from tests.turns import work
 
 REASON = "The events of the night are missing."
@@ -22,11 +19,12 @@ def scene(real_elasticsearch, db):
     return Scene(real_elasticsearch)
 
 
-class Restores:
-    """What a test of a restore does again and again, as the people of the cast."""
+class Restores(Asking):
+    """On the real server."""
 
     def __init__(self, scene: Scene, cast) -> None:
-        self.scene, self.cast = scene, cast
+        super().__init__(cast)
+        self.scene = scene
 
     def snapshot(self, *names: str) -> Snapshot:
         repository = self.scene.repository(self.scene.cluster())
@@ -34,26 +32,9 @@ class Restores:
         assert run.state == "succeeded", run.error
         return Snapshot.objects.get(run=run)
 
-    def plan(self, snapshot: Snapshot, names, mode=Mode.BESIDE, **options) -> RestorePlan:
-        asked = Asked(names=tuple(names), mode=mode, token=services.new_token(), **options)
-        check = work(services.queue_plan(actor=self.cast["operator"], snapshot=snapshot, options=asked.as_options()))
-        return RestorePlan.objects.get(pk=check.result["plan"])
-
-    def plan_back(self, run: Run) -> RestorePlan:
-        check = work(services.queue_undo(run.request.plan, actor=self.cast["operator"]))
-        return RestorePlan.objects.get(pk=check.result["plan"])
-
-    def ask(self, plan: RestorePlan) -> ApprovalRequest:
-        typed = plan.cluster.name if plan.replaces else ""
-        return services.ask(actor=self.cast["operator"], plan=plan, reason=REASON, typed_name=typed)
-
-    def run(self, request: ApprovalRequest) -> Run:
-        request.refresh_from_db()
-        if request.state == RequestState.PENDING:
-            approve(request, actor=self.cast["approver"], digest=request.digest)
-            request.refresh_from_db()
-        checkpoints.make_checkpoint()
-        return work(request.run)
+    def carry_out(self, plan: RestorePlan) -> Run:
+        """Ask for it, approve it, and work until it is over."""
+        return work(self.agree(plan))
 
 
 @pytest.fixture
@@ -67,7 +48,7 @@ def test_a_copy_beside_from_plan_to_verdict(scene, restores):
 
     plan = restores.plan(snapshot, [name])
     assert (plan.blocked, plan.risk) == (0, "R0"), plan.text
-    run = restores.run(restores.ask(plan))
+    run = restores.carry_out(plan)
 
     assert (run.state, run.effect, run.error) == ("succeeded", "applied", "")
     counted = scene.server.request("GET", f"/restored-{name}/_count")
@@ -85,7 +66,7 @@ def test_a_live_index_is_swapped_and_kept(scene, restores):
 
     plan = restores.plan(snapshot, [name], Mode.SWAP)
     assert (plan.blocked, plan.risk) == (0, "R2"), plan.text
-    run = restores.run(restores.ask(plan))
+    run = restores.carry_out(plan)
 
     assert (run.state, run.effect, run.error) == ("succeeded", "applied", "")
     assert scene.server.request("GET", f"/{name}/_count")["count"] == 50
@@ -98,7 +79,7 @@ def test_a_live_index_is_swapped_and_kept(scene, restores):
 
     plan = restores.plan_back(run)
     assert plan.blocked == 0, plan.text
-    back = restores.run(restores.ask(plan))
+    back = restores.carry_out(plan)
 
     assert (back.state, back.effect, back.error) == ("succeeded", "applied", "")
     assert scene.server.request("GET", f"/{name}/_count")["count"] == 57
@@ -116,7 +97,7 @@ def test_in_place_with_a_safety_snapshot(scene, restores):
 
     plan = restores.plan(snapshot, [name], Mode.IN_PLACE)
     assert (plan.blocked, plan.risk) == (0, "R2"), plan.text
-    run = restores.run(restores.ask(plan))
+    run = restores.carry_out(plan)
 
     assert (run.state, run.effect, run.error) == ("succeeded", "applied", "")
     assert scene.server.request("GET", f"/{name}/_count")["count"] == 50
@@ -125,7 +106,7 @@ def test_in_place_with_a_safety_snapshot(scene, restores):
 
     plan = restores.plan_back(run)
     assert plan.blocked == 0, plan.text
-    back = restores.run(restores.ask(plan))
+    back = restores.carry_out(plan)
 
     assert (back.state, back.effect, back.error) == ("succeeded", "applied", "")
     assert scene.server.request("GET", f"/{name}/_count")["count"] == 57
@@ -138,10 +119,10 @@ def test_the_way_back_in_place_leaves_the_blocks_of_before(scene, restores):
     free, blocked = scene.index("free", 10), scene.index("blocked", 10)
     snapshot = restores.snapshot(free, blocked)
     scene.server.request("PUT", f"/{blocked}/_settings", b'{"index.blocks.write": true}')
-    run = restores.run(restores.ask(restores.plan(snapshot, [free, blocked], Mode.IN_PLACE)))
+    run = restores.carry_out(restores.plan(snapshot, [free, blocked], Mode.IN_PLACE))
     assert (run.state, run.error) == ("succeeded", "")
 
-    back = restores.run(restores.ask(restores.plan_back(run)))
+    back = restores.carry_out(restores.plan_back(run))
 
     assert (back.state, back.error) == ("succeeded", "")
     found = scene.server.request("GET", f"/{free},{blocked}/_settings/index.blocks.write")
@@ -155,13 +136,13 @@ def test_the_name_becomes_an_alias_and_an_index_again(scene, restores):
 
     plan = restores.plan(snapshot, [name], Mode.ALIAS)
     assert (plan.blocked, plan.risk) == (0, "R2"), plan.text
-    run = restores.run(restores.ask(plan))
+    run = restores.carry_out(plan)
 
     assert (run.state, run.effect, run.error) == ("succeeded", "applied", "")
     assert scene.server.request("GET", f"/{name}/_count")["count"] == 50
     assert name in scene.server.request("GET", f"/_alias/{name}").popitem()[1]["aliases"]
 
-    back = restores.run(restores.ask(restores.plan_back(run)))
+    back = restores.carry_out(restores.plan_back(run))
 
     assert (back.state, back.effect, back.error) == ("succeeded", "applied", "")
     assert scene.server.request("GET", f"/{name}/_count")["count"] == 57

@@ -21,6 +21,20 @@ def test_made_and_read_back(scene):
     assert found.failures == ()
 
 
+def test_the_states_of_features_are_named(fake_scene):
+    """As Elasticsearch describes them; the server of the sandbox has none."""
+    repository, index = fake_scene.add_repository(), fake_scene.add_index("one", 5)
+    fake_scene.start_snapshot(repository, "s1", [index])
+    found = fake_scene.finished(repository, "s1")
+    assert found.features == ()
+
+    described = {"snapshot": "s1", "state": "SUCCESS", "indices": [index]}
+    described["feature_states"] = [{"feature_name": "kibana", "indices": [".kibana_1"]}]
+    path = f"/_snapshot/{repository}/s1"
+    fake_scene.fake.answer_next(200, {"snapshots": [described]}, path=path)
+    assert snapshots.get(fake_scene.client(), repository, "s1").features == ("kibana",)
+
+
 def test_the_progress_of_a_finished_one_is_all_of_it(scene):
     repository, index = scene.add_repository(), scene.add_index("one", 5, primaries=2)
     scene.start_snapshot(repository, "s1", [index])

@@ -105,6 +105,13 @@ def test_a_rule_about_nodes_that_cannot_be_told_is_a_warning():
     )
 
 
+def test_states_of_features_are_said_to_be_left_out():
+    holds = replace(snapshot(), features=("kibana", "security"))
+
+    assert any("left out kibana, security" in line for line in lines(make_plan(asked(), found(snapshot=holds)), WARN))
+    assert not any("features" in line for line in lines(make_plan(asked(), found()), WARN))
+
+
 def test_a_block_of_new_indices_is_a_warning():
     made = make_plan(asked(), found(room=room(create_blocked=True)))
 

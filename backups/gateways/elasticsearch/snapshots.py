@@ -71,6 +71,7 @@ class SnapshotFacts:
     metadata: dict
     global_state: bool | None = None
     data_streams: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
     version_id: int | None = None
 
     @property
@@ -263,6 +264,7 @@ def _understood(call: Call, found: dict) -> SnapshotFacts:
         metadata=found.get("metadata") or {},
         global_state=found.get("include_global_state"),
         data_streams=tuple(sorted(found.get("data_streams") or ())),
+        features=tuple(sorted(feature["feature_name"] for feature in found.get("feature_states") or ())),
         version_id=found.get("version_id"),
     )
 
