@@ -47,7 +47,7 @@ def check_context(user, run: Run | None) -> dict:
     return {
         "check": run,
         "check_version": _version(run),
-        "check_waiting": _waiting(run),
+        "check_waiting": waiting(run),
         "check_template": run.params.get("template", "backups/runs/_check_result.html"),
         "result": run.result,
         "raw": may(user, "raw.read"),
@@ -60,8 +60,8 @@ def latest_check(user, form: str) -> Run | None:
     return Run.objects.filter(kind__in=CHECKS, actor=user, subject=form, queued_at__gt=since).order_by("-pk").first()
 
 
-def _waiting(run: Run) -> str:
-    """Why there is no result yet."""
+def waiting(run: Run) -> str:
+    """Why a run that looks at something has no result yet."""
     if run.state != RunState.QUEUED or timezone.now() - run.queued_at < UNCLAIMED_AFTER:
         return "Looking."
     if host_is_away(run):
@@ -77,4 +77,4 @@ def _waiting(run: Run) -> str:
 
 def _version(run: Run) -> str:
     """Changes with what the fragment shows."""
-    return str(run.version) if run.is_over else f"{run.version} {_waiting(run)}"
+    return str(run.version) if run.is_over else f"{run.version} {waiting(run)}"

@@ -58,6 +58,8 @@ PAGES: dict[str, tuple[str, str]] = {
     "restore-new-archive": ("operator", "/restores/archive/{archive}/"),
     "restore-plan-archive": ("operator", "/restores/plans/{plan_archive}/"),
     "restore-checking": ("operator", "/restores/checking/{checking}/"),
+    "restore-planning": ("operator", "/restores/planning/{planning}/"),
+    "restore-planning-failed": ("operator", "/restores/planning/{planning_failed}/"),
     "restore-plan": ("operator", "/restores/plans/{plan}/"),
     "restore-plan-viewer": ("viewer", "/restores/plans/{plan}/"),
     "restore-plan-blocked": ("operator", "/restores/plans/{plan_blocked}/"),

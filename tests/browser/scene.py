@@ -210,12 +210,18 @@ learned = Path(files.sources[0]["path"])
 of_files = AskedOfArchive(token=restores.new_token(), folders=(files.sources[0]["name"],), remove=True)
 planning = done(archive_restores.queue_plan(actor=operator, archive=archive, options=of_files.as_options()))
 assert planning.state == "succeeded", planning.error
+of_plan = {"kind": "plan_restore_files", "subject": f"plan a restore from {archive}", "actor": operator,
+    "subject_url": archive.get_absolute_url(), "params": {"archive": archive.pk}}
+away = Run.objects.create(**of_plan, key="plan of a host that is away", host="soc-node-09")
+broken = Run.objects.create(**of_plan, key="plan that broke", state="failed", ended_at=clock.now(),
+    started_at=clock.now(), error="/opt/cybersift/models cannot be looked at: Input/output error.")
 failed = Run.objects.create(kind="check", state="succeeded", subject="restores:plan", actor=operator, key="no answer",
     queued_at=clock.now(), ended_at=clock.now(),
     params={"template": "backups/restores/_checked.html", "snapshot": source.pk},
     result={"error": "soc-prod does not answer: connection refused.", "detail": ""})
 show(plan=wanted.pk, plan_blocked=blocked.pk, plan_waiting=waiting.pk, plan_done=swapped.pk, plan_back=back.pk,
-    plan_rejected=no.pk, plan_locked=lost.pk, checking=failed.pk, plan_archive=planning.result["plan"],
+    plan_rejected=no.pk, plan_locked=lost.pk, checking=failed.pk, planning=away.pk,
+    planning_failed=broken.pk, plan_archive=planning.result["plan"],
     restore_run=run.pk, restore_request=asked.pk, restore_done=RestorePlan.objects.get(pk=swapped.pk).request_id)
 """
 # A run of today is made one of some hours ago, its four steps taking as long as they would with so much data.

@@ -43,7 +43,8 @@ def _undoing(turn: Turn) -> tuple[Plan, dict]:
 
 def _keep(turn: Turn, made: Plan, source: dict) -> None:
     kept = services.keep_plan(made, actor=turn.run.actor, **source)
-    Run.objects.filter(pk=turn.run.pk).update(result=turn.memory | {"plan": kept.pk})
+    result = turn.memory | {"plan": kept.pk}
+    Run.objects.filter(pk=turn.run.pk).update(result=result, subject_url=kept.get_absolute_url())
 
 
 PLAN = Kind(

@@ -7,6 +7,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from backups.access import role_required
 from backups.archives.models import THERE, Archive
 from backups.restores.models import RestorePlan
+from backups.runs.check_views import waiting
 from backups.runs.models import Run
 
 from . import forms, services
@@ -35,5 +36,7 @@ def planning(request, pk):
         address = get_object_or_404(RestorePlan, pk=plan_pk).get_absolute_url()
         address += f"?earlier={run.params['earlier']}" if "earlier" in run.params else ""
         return HttpResponse(status=204, headers={"HX-Redirect": address}) if fragment else redirect(address)
+    if run.is_over and fragment:  # the head of the page says that none was made
+        return HttpResponse(status=204, headers={"HX-Refresh": "true"})
     template = "backups/restores/_planning.html" if fragment else "backups/restores/planning.html"
-    return render(request, template, {"run": run})
+    return render(request, template, {"run": run, "waiting": waiting(run)})

@@ -5,10 +5,12 @@ from html import unescape
 import pytest
 from django.urls import reverse
 
+from backups import clock
 from backups.approvals.services import withdraw
 from backups.restores import services
 from backups.restores.archives import services as archive_services
 from backups.restores.models import RestorePlan
+from backups.runs import request_cancel
 from backups.runs.models import Run
 from tests.turns import work
 
@@ -35,9 +37,10 @@ def test_from_the_form_to_the_plan(tree, archive, as_person):
     answer = browser.post(address, chosen())
     run = Run.objects.latest("pk")
     assert answer.url == reverse("restores:planning", args=[run.pk])
-    assert browser.get(answer.url).status_code == 200
+    assert "Looking." in text_of(browser.get(answer.url))
     work(run)
     plan = RestorePlan.objects.get()
+    assert run.subject_url == plan.get_absolute_url()
     assert browser.get(answer.url).url == plan.get_absolute_url()
     assert browser.get(answer.url, headers={"HX-Request": "true"})["HX-Redirect"] == plan.get_absolute_url()
 
@@ -45,6 +48,19 @@ def test_from_the_form_to_the_plan(tree, archive, as_person):
     assert "params/more/new.json" in page
     assert "exchange" in page
     assert f"<code>{plan.place}</code>" in page
+
+
+def test_a_plan_that_was_not_made_is_said_and_asked_for_again(archive, cast, as_person):
+    run = archive_services.queue_plan(actor=cast["operator"], archive=archive, options={})
+    request_cancel(run, actor=cast["operator"])
+    Run.objects.filter(pk=run.pk).update(state="cancelled", ended_at=clock.now())
+    browser, address = as_person("operator"), reverse("restores:planning", args=[run.pk])
+
+    page = text_of(browser.get(address))
+
+    assert "No plan was made" in page and "Cancelled" in page
+    assert reverse("restores:new_archive", args=[archive.pk]) in page
+    assert browser.get(address, headers={"HX-Request": "true"})["HX-Refresh"] == "true"
 
 
 def test_a_viewer_sees_no_names_of_files(tree, archive, planned, as_person):
