@@ -10,10 +10,9 @@ from backups.snapshots.models import Snapshot
 from backups.snapshots.services import queue_snapshot
 from tests.elasticsearch.scene import Scene
 from tests.restores.asking import Asking
-from tests.restores.place import UNDO_ALIAS, UNDO_SWAP
+from tests.restores.place import UNDO_ALIAS, UNDO_IN_PLACE, UNDO_SWAP
 
 AUTO_CREATE = "action.auto_create_index"
-UNDO_IN_PLACE = "undo in place"
 
 
 class Restoring(Asking):

@@ -10,7 +10,7 @@ from backups.restores.indices.asked import Mode
 from tests.elasticsearch.restoring import Restoring
 from tests.elasticsearch.scene import Scene
 from tests.restores.crashing import Points, before_calls, lose_answer, work
-from tests.restores.place import UNDO_ALIAS, UNDO_SWAP
+from tests.restores.place import UNDO_ALIAS, UNDO_SWAP, UNDONE
 from tests.turns import work as work_quietly
 
 LONG = pytest.mark.long("servers")
@@ -38,8 +38,8 @@ def points(monkeypatch):
 @pytest.mark.parametrize(("way", "call"), CASES, ids=lambda case: case.replace("/", "").replace(" ", "-"))
 def test_a_process_that_dies_after_a_call(real_elasticsearch, cast, points, way, call):
     restoring = Restoring(Scene(real_elasticsearch), cast)
-    run = restoring.agreed({UNDO_SWAP: Mode.SWAP, UNDO_ALIAS: Mode.ALIAS}.get(way, way))
-    if way in (UNDO_SWAP, UNDO_ALIAS):
+    run = restoring.agreed(UNDONE.get(way, way))
+    if way in UNDONE:
         first = work_quietly(run)
         run = restoring.agree(restoring.plan_back(first))
 

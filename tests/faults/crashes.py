@@ -69,7 +69,7 @@ class Crashes(Kills):
 
     def strike(self) -> None:
         run, part, step = self._queue(), self.random.choice(PARTS), self.random.randrange(len(LASTS))
-        self.until(f"step {step} of run {run.pk}", lambda: self._is_at(run, step))
+        self.until(f"step {step} of run {run.pk}", lambda: self.is_at_work(run, step))
         self.pause(LASTS[step])
         part = self.kill(part)
         where = self.note(part, run)
@@ -141,10 +141,6 @@ class Crashes(Kills):
         good = {each.name for each in Archive.objects.filter(state=ArchiveState.VERIFIED)}
         known = good | {f".{name}.index" for name in good} | {f"{name}.sha256" for name in good}
         return sorted({path.name for path in self.location.directory.iterdir()} - known - TRANSIENT - {PROGRAM})
-
-    def _is_at(self, run: Run, step: int) -> bool:
-        run.refresh_from_db()
-        return run.is_over or (run.step >= step and bool(self.worker.long_step))
 
 
 def _wrong_with_failed(run: Run, archive: Archive) -> Iterator[str]:

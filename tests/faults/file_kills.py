@@ -88,7 +88,7 @@ class FileKills(Kills):
 
     def _unpack_tree(self) -> None:
         for old in self.tree.iterdir():
-            shutil.rmtree(old)
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
         for name in FOLDERS:
             copied(self.packed / name, self.tree / name)
 
@@ -115,11 +115,12 @@ class FileKills(Kills):
         struck, self.next = self.next or self._harmed(), None
         struck.run = run = self._agreed(self._planned(struck))
         part, step = self.random.choice(PARTS), self.random.randrange(len(KINDS[run.kind].steps))
-        self.until(f"step {step} of run {run.pk}", lambda: self._is_at(run, step))
+        self.until(f"step {step} of run {run.pk}", lambda: self.is_at_work(run, step))
         self.pause(LASTS[step])
         where = self.note(part := self._kill(part), run)
         where += self.cancel_some(run)
         self.start_again()
+        where += self.kill_again(run)
         self.over(run)
         what = f"{'back' if struck.first else 'forth'}, {'all' if struck.remove else 'some'}, {struck.mode}"
         self.seen[f"{what}: {run.state}, {run.effect}"] += 1
@@ -133,10 +134,6 @@ class FileKills(Kills):
             self.redis.restart()
             return part
         return self.kill(part)
-
-    def _is_at(self, run: Run, step: int) -> bool:
-        run.refresh_from_db()
-        return run.is_over or (run.step >= step and bool(self.worker.long_step))
 
     def _harmed(self) -> Struck:
         """The tree and the database are as they were packed, but for what somebody did to them since. The copies that

@@ -11,7 +11,8 @@ from backups.runs.models import Effect, RunState
 from tests.faults.file_kills import FileKills, Struck
 from tests.faults.place import Place
 
-DISK_MB, BIG = 400, 40
+DISK_MB, BIG = 160, 40
+"""Room for the big files once, and not for much more: then the disk is full soon."""
 STAGED = 8 << 20
 """When so much was unpacked, the disk is filled."""
 PIECE = 1 << 20

@@ -19,21 +19,21 @@ from backups.retention.models import SafetyCopyState
 from backups.runs.models import Effect, Run, RunState
 from backups.worker.kinds import KINDS
 from deploy.sandbox import elasticsearch
-from tests.elasticsearch.restoring import UNDO_IN_PLACE, Restoring
+from tests.elasticsearch.restoring import Restoring
 from tests.elasticsearch.scene import Scene
 from tests.faults.fire import history, is_path
 from tests.faults.kills import Kills, leased
 from tests.faults.place import Place
 from tests.faults.processes import send
-from tests.restores.place import UNDO_ALIAS, UNDO_SWAP
+from tests.restores.place import UNDO_IN_PLACE, UNDONE
 
 MODES = (Mode.SWAP, Mode.IN_PLACE, Mode.ALIAS, Mode.BESIDE)
-BACK = {Mode.SWAP: UNDO_SWAP, Mode.IN_PLACE: UNDO_IN_PLACE, Mode.ALIAS: UNDO_ALIAS}
+BACK = {mode: way for way, mode in UNDONE.items()}
 PARTS = ("turn", "worker", "everything")
 """What is killed: the process that is in the middle of a turn of the restore; the supervisor, with which all others
 die; or all of them at once."""
-LASTS = 0.7
-"""Seconds that a step takes, about."""
+LASTS, LAST_LASTS = 0.7, 0.1
+"""Seconds that a step takes, about, and the last one."""
 SLOW = {"max_restore_bytes_per_sec": "500kb", "max_snapshot_bytes_per_sec": "500kb"}
 TEXT = "".join(random.Random(7).choices(string.printable, k=8_000))
 
@@ -106,6 +106,7 @@ class IndexKills(Kills):
         where = self.note(part, run)
         where += self.cancel_some(run)
         self.start_again()
+        where += self.kill_again(run)
         self.over(run)
         self.seen[f"{struck.way}: {run.state}, {run.effect}"] += 1
         said = f"{struck.way}, run {run.pk}, {part} killed in {where}, ended {run.state}, {run.effect} ({run.error})"
@@ -116,10 +117,10 @@ class IndexKills(Kills):
             struck.restoring.leave()
 
     def _kill_at_random(self, run: Run) -> str:
-        step = self.random.randrange(len(KINDS[run.kind].steps))
-        part = self.random.choice(PARTS)
-        self.until(f"step {step} of run {run.pk}", lambda: _is_at(run, step))
-        self.pause(LASTS)
+        steps = len(KINDS[run.kind].steps)
+        step, part = self.random.randrange(steps), self.random.choice(PARTS)
+        self.until(f"step {step} of run {run.pk}", lambda: self.is_at(run, step))
+        self.pause(LASTS if step < steps - 1 else LAST_LASTS)
         if part == "turn" and (pid := self._at_work(run)):
             send([pid])
             return part
@@ -135,11 +136,6 @@ class IndexKills(Kills):
             if owner and (pid := int(owner.split(":")[1])) in self.worker.everybody:
                 return pid
         return None
-
-
-def _is_at(run: Run, step: int) -> bool:
-    run.refresh_from_db()
-    return run.is_over or run.step >= step
 
 
 def wrong_with(struck: Struck) -> Iterator[str]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from django.core.management import call_command
+from django.db.models import Q
 
 from backups.access.models import User
 from backups.audit import verify
@@ -19,7 +20,8 @@ from tests.faults.place import Place
 from tests.faults.processes import Worker, below, send, table
 
 WAIT_SECONDS = 180
-CANCELLED = 0.25
+CANCELLED, AGAIN = 0.25, 0.3
+AGAIN_SECONDS = 2
 
 
 class Kills:
@@ -121,7 +123,33 @@ class Kills:
         if self.worker.process.poll() is not None:
             self.worker.start()
 
+    def kill_again(self, run: Run) -> str:
+        """A part of them is killed once more, while it goes on or is taken back; returns that in words."""
+        if self.random.random() >= AGAIN:
+            return ""
+        newer = Run.objects.filter(Q(fence__gt=run.fence) | ~Q(ended_at=None), pk=run.pk)
+        self.until(f"run {run.pk} to go on", newer.exists)
+        self.pause(AGAIN_SECONDS)
+        run.refresh_from_db()
+        if run.is_over:
+            return ""
+        self.kill_worker(with_all=True)
+        self.start_again()
+        self.seen["killed again"] += 1
+        return " and again"
+
     # ---- Waiting -------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def is_at(run: Run, step: int) -> bool:
+        """Whether it has come so far, or is over."""
+        run.refresh_from_db()
+        return run.is_over or run.step >= step
+
+    def is_at_work(self, run: Run, step: int) -> bool:
+        """The same of a long step, whose process is there."""
+        run.refresh_from_db()
+        return run.is_over or (run.step >= step and bool(self.worker.long_step))
 
     def over(self, run: Run) -> Run:
         """Wait until the worker has ended it."""

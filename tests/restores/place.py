@@ -22,8 +22,9 @@ AUTO_CREATE = "action.auto_create_index"
 ALLOWED = "-forbidden,+*"
 
 STREAM, FLOW, OF_FLOW = "a data stream beside", "flow", (30, 12)
-UNDO_SWAP, UNDO_ALIAS = "undo of a swap", "undo of an alias"
-WAYS = (Mode.BESIDE, STREAM, Mode.MISSING, Mode.SWAP, Mode.ALIAS, Mode.IN_PLACE, UNDO_SWAP, UNDO_ALIAS)
+UNDO_SWAP, UNDO_ALIAS, UNDO_IN_PLACE = "undo of a swap", "undo of an alias", "undo in place"
+UNDONE = {UNDO_SWAP: Mode.SWAP, UNDO_ALIAS: Mode.ALIAS, UNDO_IN_PLACE: Mode.IN_PLACE}
+WAYS = (Mode.BESIDE, STREAM, Mode.MISSING, *UNDONE.values(), *UNDONE)
 
 
 class Place:
@@ -35,10 +36,10 @@ class Place:
         if damaged:
             self.fake.restores_lose(ONE, snapshot="snap-1")
         snapshot = self._snapshot()
-        mode = {UNDO_SWAP: Mode.SWAP, UNDO_ALIAS: Mode.ALIAS, STREAM: Mode.BESIDE}.get(way, way)
+        mode = (UNDONE | {STREAM: Mode.BESIDE}).get(way, way)
         streams = (FLOW,) if way == STREAM else ()
         self.run = asking.agree(asking.plan(snapshot, [ONE, TWO], mode, streams=streams))
-        if way in (UNDO_SWAP, UNDO_ALIAS):
+        if way in UNDONE:
             self.first = turns.work(self.run)
             self.run = asking.agree(asking.plan_back(self.first))
         self.before = seen(self.fake)
@@ -132,6 +133,8 @@ def _restored(place: Place, run: Run) -> dict:
         return others | copies | named("before-{}-{}", LIVE)
     if place.way == Mode.IN_PLACE:
         return others | {name: good(SNAPPED[name], events[name]) for name in SNAPPED}
+    if place.way == UNDO_IN_PLACE:
+        return others | live
     if place.way == UNDO_SWAP:
         return others | live | named("before-{}-{}", SNAPPED)
     token = RestorePlan.objects.get(request__run=place.first).document["token"]

@@ -24,6 +24,7 @@ def judge(job: FileJob):
             judged += [_database(job, contents, each) for each in job.databases]
     except (reader.ArchiveError, GatewayError) as error:
         job.turn.log(f"It could not be read again: {error}", Level.ERROR)
+        job.tidy()
         return _judged(job, ["It could not be verified: the archive or a server cannot be read any more."], [])
     job.tidy()
     return _judged(job, [one["sentence"] for one in judged if one["bad"]], judged)

@@ -127,3 +127,15 @@ def test_the_way_back_brings_modes_owners_and_times(tree, archive, planned, sent
 
     assert differences(as_found / "params", tree / "params") == []
     assert os.getxattr(tree / "params/more", "user.why") == b"because"
+
+
+def test_what_cannot_be_read_again_leaves_nothing_beside(tree, archive, planned, sent):
+    harm(tree)
+    run = turn_by_turn(sent(planned()), lambda run: run.step == 4)
+    archive.path.rename(archive.path.with_name("away"))
+
+    work(run)
+
+    assert (run.state, run.effect) == (RunState.PARTIAL, Effect.APPLIED)
+    assert "could not be verified" in run.error
+    assert [path.name for path in tree.iterdir() if ".restore-" in path.name] == []
