@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from backups.approvals.admission import READY, WAIT, admission, begin, close_unstarted
 from backups.approvals.models import RequestState
+from backups.archives.format.errors import Cancelled
 from backups.gateways.errors import GatewayError
 from backups.runs import Done, Next, Stay, Turn
 from backups.runs.models import Effect, Level, RunState
@@ -18,7 +19,7 @@ from .models import TargetLock
 from .targets import words
 
 Look = Callable[[Job], dict]
-"""Makes the plan anew and gives its document. Raises gateway errors."""
+"""Makes the plan anew and gives its document. Raises gateway errors, and Cancelled."""
 
 ASK_AGAIN = 5
 
@@ -29,7 +30,7 @@ def check_again(look: Look, *, credential: bool = True) -> Callable[[Turn], obje
     def step(turn: Turn):
         job = Job.of(turn)
         if turn.cancel_requested:
-            return _closed(job, RequestState.CANCELLED, "Cancelled before anything was changed.", RunState.CANCELLED)
+            return _cancelled(job)
         admitted = admission(turn.run, job.digest)
         if admitted.state == WAIT:
             return Stay(1)
@@ -41,6 +42,8 @@ def check_again(look: Look, *, credential: bool = True) -> Callable[[Turn], obje
             fresh = look(job)
         except GatewayError as error:
             return _wait(turn, error.message)
+        except Cancelled:
+            return _cancelled(job)
         if stale := document.drift(job.document, fresh):
             return _stale(job, stale)
         for line in document.moved(job.document, fresh):
@@ -72,6 +75,10 @@ def _stale(job: Job, said: list[str]) -> Done:
         job.turn.log(line, Level.ERROR)
     why = f"The plan is out of date: {said[0]}{f' ({len(said) - 1} more)' if len(said) > 1 else ''}"
     return _closed(job, RequestState.INVALIDATED, f"{why.rstrip('.')}. Make a new plan and ask again.")
+
+
+def _cancelled(job: Job) -> Done:
+    return _closed(job, RequestState.CANCELLED, "Cancelled before anything was changed.", RunState.CANCELLED)
 
 
 def _closed(job: Job, state: str, why: str, ends_as: str = RunState.FAILED) -> Done:

@@ -15,6 +15,8 @@ from backups.clusters.models import Cluster
 from backups.runs.models import Run
 from backups.snapshots.models import Snapshot
 
+from .targets import LONGEST
+
 
 class RestorePlan(models.Model):
     """What a restore would do. ``text`` is its canonical JSON, ``digest`` the SHA-256 of that; both never change.
@@ -95,7 +97,7 @@ class TargetLock(models.Model):
     """One thing that a restore changes, from its start to its end: ``index:<cluster uuid>:<name>``,
     ``path:<host>:<path>``, ``redis:<server>:<database>``. Two restores cannot hold the same."""
 
-    target = models.CharField(max_length=700, unique=True)
+    target = models.CharField(max_length=LONGEST, unique=True)
     run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="locks")
     taken_at = models.DateTimeField()
 

@@ -22,6 +22,7 @@ from .indices.asked import REPLICAS, TIER, Asked, Mode
 from .models import RestorePlan
 
 FORM = "restores:plan"
+TITLE = RestorePlan._meta.get_field("title").max_length
 PLAN_CHECK, UNDO_CHECK, COMPARE_CHECK = "restore_plan", "undo_plan", "compare_plan"
 BESIDE, SWAP, IN_PLACE, UNDO = "restore_beside", "restore_swap", "restore_in_place", "restore_undo"
 TEMPLATES = {"indices": "backups/restores/_indices.html", "archive": "backups/restores/_archive.html"}
@@ -139,7 +140,7 @@ def keep_plan(made, *, actor, **source) -> RestorePlan:
     text = document.canonical(made.document)
     return RestorePlan.objects.create(
         options=made.document["options"],
-        title=made.title,
+        title=made.title[:TITLE],
         text=text,
         digest=digest_of(text),
         risk=made.risk,

@@ -2,6 +2,9 @@
 
 from pathlib import PurePosixPath
 
+LONGEST = 700
+"""So many characters a lock may have."""
+
 
 def index_target(cluster_uuid: str, name: str) -> str:
     return f"index:{cluster_uuid}:{name}"

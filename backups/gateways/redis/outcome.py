@@ -13,13 +13,14 @@ class Outcome:
     ``overwritten`` are among ``written``, and known to a dry run only: RESTORE does not tell. ``existing`` were left
     as they are (merge). ``expired`` had outlived their time, ``left_out`` are of databases that nobody asked for.
     ``refused`` counts by reason, in words, with the first few as ``examples``. ``expiring`` of those written will go
-    away by themselves.
+    away by themselves; ``lasting`` of those overwritten will not.
     """
 
     written: Counter[int] = field(default_factory=Counter)
     overwritten: Counter[int] = field(default_factory=Counter)
     existing: Counter[int] = field(default_factory=Counter)
     expiring: Counter[int] = field(default_factory=Counter)
+    lasting: Counter[int] = field(default_factory=Counter)
     expired: int = 0
     left_out: int = 0
     refused: Counter[str] = field(default_factory=Counter)

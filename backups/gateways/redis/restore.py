@@ -127,6 +127,7 @@ class Restore:
             self._count(label)
         elif self.replaces:
             self.outcome.overwritten[label[0]] += 1
+            self.outcome.lasting[label[0]] += not label[2]
             self._count(label)
         else:
             self.outcome.existing[label[0]] += 1

@@ -6,7 +6,7 @@ A line never names a file: the names of files are for those who may look into ar
 from collections.abc import Iterator, Sequence
 
 from backups.repositories.preflight import FAIL, OK, WARN, Line
-from backups.restores.targets import nested
+from backups.restores.targets import LONGEST, nested
 from backups.templatetags.formats import count_of, size
 
 from .asked import Asked, RedisMode
@@ -105,6 +105,9 @@ def disks(asked: Asked, found: Found) -> list[dict]:
 
 
 def _owners(asked: Asked, found: Found, rows: Sequence[Row]) -> Iterator[Line]:
+    if found.folders and asked.to:
+        yield Line(OK, "Everything will belong to the worker", "Owners, setuid and setgid are not set elsewhere.")
+        return
     strangers = sum(folder.foreign_owners for folder in found.folders)
     if found.folders and (found.is_root or not strangers):
         yield Line(OK, "Owners and modes can be set")
@@ -147,6 +150,8 @@ def _redis(asked: Asked, found: Found, rows: Sequence[Row]) -> Iterator[Line]:
 
 
 def _locked(found: Found, locks: Sequence[str]) -> Iterator[Line]:
+    if max(map(len, locks), default=0) > LONGEST:
+        yield Line(FAIL, "A path is too long", "Choose another folder, with a shorter name.")
     for lock in locks:
         for other in found.busy:
             if lock == other or _nest(lock, other):

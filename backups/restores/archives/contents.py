@@ -34,8 +34,9 @@ class FromArchive:
         if self.found.footer.sha256.hex() != self.job.document["source"]["digest"]:
             raise Changed("The archive is another one than was planned with.")
         telling, stages = Telling(self.job.turn, self.job.document["bytes"]), {}
+        how = {"by_hash": self.job.asked.by_hash, "cancelled": lambda: self.job.turn.cancel_requested}
         for folder in self.job.folders:
-            look = folders.job_look(self.job, folder, by_hash=self.job.asked.by_hash)
+            look = folders.job_look(self.job, folder, **how)
             with room.needed_at(folder.target):
                 stages[folder.name] = folders.unpack(self.found, folder, self._source(folder), look, telling)
             self.job.turn.log(f"{folder.name} is unpacked beside {folder.target}.")

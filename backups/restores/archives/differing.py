@@ -45,8 +45,8 @@ class Differing:
 @dataclass(frozen=True)
 class Look:
     """How to compare. ``whole``: also what the patterns of the source leave out. ``remove``: files that only the
-    target has are differences. ``owners``: so are owners, which only root can give back. ``some``: ``only`` does not
-    want everything."""
+    target has are differences. ``owners``: so are owners, setuid, setgid and sticky, which only root can give back.
+    ``some``: ``only`` does not want everything."""
 
     whole: bool
     remove: bool
@@ -202,7 +202,8 @@ class _One:
         with _content_at(self.target, place) as content:
             found, what = folders.verdict(real, kind, now, link, content, full=self.look.by_hash)
         if found == words.ATTRIBUTES:
-            what = _given(what, self.look.owners)
+            bits = 0o7777 if self.look.owners else 0o777
+            what = _given(what, self.look.owners, mode=bool((real.mode ^ now.st_mode) & bits))
             if what and member.type == "d" and not self.look.whole:
                 return KEPT, ""
             found = found if what else words.SAME
@@ -249,9 +250,10 @@ def _at(target: str, place: str) -> str:
     return os.path.join(target, place) if place else target  # noqa: PTH118 - names that are no text
 
 
-def _given(what: str, owners: bool) -> str:
-    """The attributes that can be given back here."""
-    return what if owners else ", ".join(each for each in what.split(", ") if each != "owner")
+def _given(what: str, owners: bool, *, mode: bool) -> str:
+    """The attributes that can be given back here; ``mode`` says whether one of the bits that can be differs."""
+    left_out = (*(() if owners else ("owner",)), *(() if mode else ("mode ",)))
+    return ", ".join(each for each in what.split(", ") if not each.startswith(left_out))
 
 
 def _was_missed(path: str, lost: set[str]) -> bool:

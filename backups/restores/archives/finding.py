@@ -26,6 +26,7 @@ from .asked import Asked
 from .differing import Differing, Look, differing, members_of, scan_of, units
 from .found import FolderFound, Found
 from .opening import opened
+from .plain import plain
 from .redis.finding import find_databases
 from .ways import SWAP, way_of
 
@@ -53,7 +54,7 @@ def find(asked: Asked, archive: Archive, now: datetime, cancelled: Cancel = lamb
             known["digest"] = found.footer.sha256.hex()
             return _found(known, asked, archive, found, scans, cancelled)
     except reader.ArchiveError as error:
-        return Found(**known, problem=str(error))
+        return Found(**known, problem=plain(error))
 
 
 @contextmanager

@@ -6,7 +6,7 @@ Each function may be killed at any line, and is right when it is called again.
 import copy
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def unpack(
         if folder.by_entries:
             _write_list(folder, differences)
         _make_parents(folder)
-        root = os.geteuid() == 0
+        root = os.geteuid() == 0 and not folder.is_scratch  # which nobody approves
         options = reader.Options(owner=root, special=root, clean=True, jobs=settings.ARCHIVE_JOBS, source=folder.name)
         fast.extract(Selected(found, wanted), folder.stage, options, progress, look.cancelled)
     return Path(folder.stage).stat().st_ino
@@ -93,9 +93,16 @@ def put_in_place(folder: Folder, young: int) -> None:
         with whole(folder, young) as place:
             place.settle(exchange=True)
         return
-    try:
+    with _unnamed(folder):
         moving.forth(folder.stage, folder.target, f"{folder.before}/{moving.TREE}", _moves(folder))
-    except reader.Unavailable as error:  # which names files
+
+
+@contextmanager
+def _unnamed(folder: Folder) -> Iterator[None]:
+    """Files are named to those who may look into archives, and an error is shown to everybody."""
+    try:
+        yield
+    except reader.Unavailable as error:
         raise reader.Unavailable(f"Somebody else has moved something in {folder.target} meanwhile.") from error
 
 
@@ -107,8 +114,11 @@ def _moves(folder: Folder) -> moving.Moves:
         asked = moving.read(folder.list) or moving.Moves()
         Path(folder.before, moving.TREE).mkdir(mode=0o700, parents=True, exist_ok=True)
         Path(folder.before).chmod(0o700)
-        paths, going = [move.path for move in asked.moves], [each.path for each in asked.folders]
-        moves = moving.listed(folder.stage, folder.target, paths, going)
+        paths = [move.path for move in asked.moves]
+        going, coming = ({each.path for each in asked.folders if getattr(each, how)} for how in ("goes", "comes"))
+        if folder.keeps_stage:  # what went comes back, and what came goes
+            going, coming = coming, going
+        moves = moving.listed(folder.stage, folder.target, paths, going, coming)
         moves.moves = [move for move in moves.moves if (move.old, move.young) != (None, None)]
         moving.write(kept, moves)
     return moves
@@ -152,8 +162,10 @@ def _take_back_entries(folder: Folder) -> bool:
     if moves is None:
         return True
     Path(folder.stage).mkdir(mode=0o700, exist_ok=True)
-    moving.back(folder.stage, folder.target, f"{folder.before}/{moving.TREE}", moves)
-    return moving.is_back(folder.target, moves)
+    places = (folder.stage, folder.target, f"{folder.before}/{moving.TREE}")
+    with _unnamed(folder):
+        moving.back(*places, moves)
+        return moving.is_back(*places, moves)
 
 
 def clear(folder: Folder) -> None:
@@ -207,15 +219,14 @@ def listing_digest(tree: str) -> tuple[str, int]:
     return sha256.hexdigest(), total
 
 
-def job_look(job: ArchiveJob, folder: Folder, *, by_hash: bool) -> Look:
+def job_look(job: ArchiveJob, folder: Folder, **more) -> Look:
     """How a folder of this restore is compared."""
     asked = job.asked
     return Look(
         whole=not folder.by_entries,
         remove=asked.remove,
-        by_hash=by_hash,
-        owners=job.is_root,
+        owners=job.is_root and not folder.is_scratch,
         only=asked.chosen(),
         some=not asked.takes_all,
-        cancelled=lambda: job.turn.cancel_requested,
+        **more,
     )

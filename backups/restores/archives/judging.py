@@ -12,21 +12,24 @@ from backups.templatetags.formats import count_of
 
 from .contents import FileJob
 from .job import Folder
+from .plain import plain
 from .redis import judging as keys
 from .redis.databases import Database
+
+UNREAD = "It could not be verified: the archive, a folder or a server cannot be read any more."
 
 
 def judge(job: FileJob):
     """Anything that is not as it should be is named; the way back is open then, and nobody else decides on it."""
+    if job.turn.cancel_requested:
+        job.turn.log("It is too late to cancel: everything is in place. It can be rolled back.", Level.WARNING)
     try:
         with job.contents() as contents:
             judged = [_folder(job, contents, each) for each in job.folders]
             judged += [_database(job, contents, each) for each in job.databases]
-    except (reader.ArchiveError, GatewayError) as error:
-        job.turn.log(f"It could not be read again: {error}", Level.ERROR)
-        job.tidy()
-        return _judged(job, ["It could not be verified: the archive or a server cannot be read any more."], [])
-    job.tidy()
+    except (reader.ArchiveError, GatewayError, OSError) as error:
+        job.turn.log(f"It could not be read again: {plain(error)}", Level.ERROR)
+        return _judged(job, [UNREAD], [])
     return _judged(job, [one["sentence"] for one in judged if one["bad"]], judged)
 
 

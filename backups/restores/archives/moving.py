@@ -8,7 +8,7 @@ the list with what it takes to make them again.
 import base64
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +34,8 @@ class Move(NamedTuple):
 
 
 class Folder(NamedTuple):
-    """A live directory as it was: of one in which something is moved the times change, others are removed."""
+    """A live directory as it was: of one in which something is moved the times change, others are removed (``goes``)
+    or were made (``comes``)."""
 
     path: str
     mode: int
@@ -43,6 +44,7 @@ class Folder(NamedTuple):
     mtime: int
     attributes: dict[str, str]
     goes: bool
+    comes: bool = False
 
 
 @dataclass
@@ -53,15 +55,18 @@ class Moves:
     folders: list[Folder] = field(default_factory=list)
 
 
-def listed(new: str, live: str, paths: Iterable[str], going: Iterable[str]) -> Moves:
+def listed(
+    new: str, live: str, paths: Iterable[str], going: Iterable[str], coming: Collection[str] = frozenset()
+) -> Moves:
     """What is to be done so that these paths below ``live`` become what ``new`` has of them; ``going`` are
-    directories that are removed when nothing is left in them."""
+    directories that are removed when nothing is left in them, ``coming`` were made for it."""
     wanted = Moves([Move(path, _inode(live, path), _inode(new, path)) for path in paths])
     gone = set(going)
-    touched = {parent_of(move.path) for move in wanted.moves} | {parent_of(path) for path in gone} | gone
+    named = gone.union(coming)
+    touched = {parent_of(path) for path in named.union(move.path for move in wanted.moves)} | named
     for path in sorted(touched, key=lambda each: each.split("/")):
         with suppress(OSError):
-            wanted.folders.append(_folder(live, path, path in gone))
+            wanted.folders.append(_folder(live, path)._replace(goes=path in gone, comes=path in coming))
     return wanted
 
 
@@ -209,7 +214,7 @@ def _inode(root: str, path: str) -> int | None:
         return None
 
 
-def _folder(live: str, path: str, goes: bool) -> Folder:
+def _folder(live: str, path: str) -> Folder:
     place = _at(live, path)
     facts = os.lstat(place)
     attributes = {
@@ -217,7 +222,7 @@ def _folder(live: str, path: str, goes: bool) -> Folder:
         for name in os.listxattr(place, follow_symlinks=False)
         if name.startswith(("user.", "system.posix_acl_"))
     }
-    return Folder(path, facts.st_mode & 0o7777, facts.st_uid, facts.st_gid, facts.st_mtime_ns, attributes, goes)
+    return Folder(path, facts.st_mode & 0o7777, facts.st_uid, facts.st_gid, facts.st_mtime_ns, attributes, goes=False)
 
 
 def _dress(live: str, folder: Folder) -> None:
@@ -244,10 +249,12 @@ def _sync(directory: Path) -> None:
 
 
 def not_there(live: str, moves: Moves) -> int:
-    """How many names do not have what they should have now."""
-    return sum(_inode(live, move.path) != move.young for move in moves.moves)
+    """How many names do not have what they should have now, and how many directories are lacking."""
+    lacking = sum(folder.comes and _inode(live, folder.path) is None for folder in moves.folders)
+    return lacking + sum(_inode(live, move.path) != move.young for move in moves.moves)
 
 
-def is_back(live: str, moves: Moves) -> bool:
-    """Whether every name has what it had."""
-    return all(_inode(live, move.path) == move.old for move in moves.moves)
+def is_back(new: str, live: str, kept: str, moves: Moves) -> bool:
+    """Whether nothing of it is done any more. What others did to a name that was not moved is theirs."""
+    with _places(new, live, kept) as place_of:
+        return not any(is_moved(place_of(move)) for move in moves.moves)

@@ -67,7 +67,7 @@ def title_of(found: Found, made: Sequence[Row]) -> str:
         [", ".join(folders[:3]) + (f" and {len(folders) - 3} more" if len(folders) > 3 else "")] if folders else []
     )
     parts += [count_of(len(databases), "Redis database")] if databases else []
-    return f"Restore {' and '.join(parts) or found.archive} on {found.host}"[:300]
+    return f"Restore {' and '.join(parts) or found.archive} on {found.host}"
 
 
 def consequence(found: Found, made: Sequence[Row]) -> str:
@@ -81,6 +81,8 @@ def consequence(found: Found, made: Sequence[Row]) -> str:
         removed = f" and {number(files[REMOVE])} removed" if files[REMOVE] else ""
         said.append(f"{count_of(files[REPLACE], 'live file is', 'live files are')} replaced{removed}")
     said += [f"the keys of {row.target} are {'replaced' if row.removed else 'overwritten'}" for row in redis]
+    if newer := sum(1 for _ in newer_of(found)):
+        said.append(f"{count_of(newer, 'newer file drops', 'newer files drop')} out")
     text = "; ".join(said)
     return f"{text[:1].upper()}{text[1:]} on {found.host}."
 

@@ -22,11 +22,10 @@ from . import safety, taking_back
 from .contents import FileJob
 from .judging import judge
 from .looking import look
+from .plain import DAMAGED, plain
 from .plan import RUN_KIND
 from .redis import judging as keys
 from .redis import loading
-
-DAMAGED = "The archive is damaged. Verify it, to know where."
 
 
 def guarded(work: Callable[[FileJob], object], of: type[FileJob]) -> Callable[[Turn], object]:
@@ -48,7 +47,19 @@ def guarded(work: Callable[[FileJob], object], of: type[FileJob]) -> Callable[[T
         except (reader.ArchiveError, GatewayError) as error:
             return job.go_back(str(error), getattr(error, "detail", ""))
         except OSError as error:
-            return job.go_back(f"The system refused it: {taking_back.plain(error)}", str(error))
+            return job.go_back(f"The system refused it: {plain(error)}", str(error))
+
+    return step
+
+
+def proven(of: type[FileJob]) -> Callable[[Turn], object]:
+    """The last look. All is in place and in use by now: a cancel comes too late, and only people decide on the way
+    back, which would lose what was written since."""
+
+    def step(turn: Turn):
+        job = of.of(turn)
+        job.admit()
+        return judge(job)
 
     return step
 
@@ -126,6 +137,10 @@ def finish(of: type[FileJob]) -> Callable[[Turn], object]:
     def step(turn: Turn):
         job = of.of(turn)
         try:
+            job.tidy()
+        except OSError as error:
+            turn.log(f"What was unpacked could not all be removed: {plain(error)}", Level.WARNING)
+        try:
             tidy(job)
         except GatewayError as error:
             turn.log(f"A database that was loaded into could not be emptied. {error.message}", Level.WARNING)
@@ -169,7 +184,7 @@ def kind_of(name: str, title: str, of: type[FileJob]) -> Kind:
         Step("Safety copy", guarded(keep, of), long=True),
         Step("Unpack beside the target and check every file", guarded(unpack, of), long=True),
         Step("Put it in place", guarded(swap, of), long=True),
-        Step("Verify: read everything again", guarded(judge, of), long=True),
+        Step("Verify: read everything again", proven(of), long=True),
         Step("Write it down", finish(of), long=True),
     )
     return Kind(name, title, steps, cancellable=True)

@@ -11,6 +11,7 @@ from backups.runs.models import Effect, Level, RunState
 
 from . import safety
 from .contents import FileJob
+from .plain import plain
 from .redis import loading
 from .redis.dumping import path_of
 
@@ -61,11 +62,6 @@ def _again(job: FileJob, error: Exception) -> Stay | Done:
             turn.log(f"Taking it back was refused: {plain(error)} Trying it again.", Level.WARNING)
         return Stay(2)
     return job.unknown(f"{job.going_back['why']} It could not be taken back: {plain(error)}", str(error))
-
-
-def plain(error: Exception) -> str:
-    """Without names of files."""
-    return f"{getattr(error, 'strerror', None) or error}".rstrip(".") + "."
 
 
 def _over(job: FileJob) -> Done:

@@ -13,7 +13,7 @@ from backups.restores import services
 from backups.restores.archives import services as archive_services
 from backups.restores.archives.asked import Asked
 from backups.restores.models import RestorePlan
-from backups.runs import engine
+from backups.runs import Next, engine
 from backups.runs.models import Run
 from backups.worker.kinds import KINDS
 from tests.archives.conftest import location, profile, tree
@@ -64,6 +64,17 @@ def sent(cast):
     return send
 
 
+@pytest.fixture
+def undo_of(cast):
+    """``undo_of(run)`` is the operator's plan to take it back."""
+
+    def make(run: Run) -> RestorePlan:
+        planning = work(archive_services.queue_undo(run.request.plan, actor=cast["operator"]))
+        return RestorePlan.objects.get(pk=planning.result["plan"])
+
+    return make
+
+
 def differences(one: Path, other: Path) -> list[str]:
     """What rsync would do to make the second as the first: nothing, where they are the same."""
     command = ["rsync", "-anAX", "--checksum", "--delete", "--itemize-changes", f"{one}/", f"{other}/"]
@@ -74,6 +85,30 @@ def copied(folder: Path, to: Path) -> Path:
     """A copy with everything."""
     subprocess.run(["cp", "-a", str(folder), str(to)], check=True)
     return to
+
+
+class Died(BaseException):
+    """As by kill -9: nobody catches it."""
+
+
+@pytest.fixture
+def dies_exchanged(monkeypatch):
+    """``dies_exchanged(run)``: everything is in place, and the worker died before that was written down."""
+    commit = engine.commit
+
+    def committing(turn, outcome) -> None:
+        if turn.run.step == 3 and isinstance(outcome, Next):
+            raise Died
+        commit(turn, outcome)
+
+    def die(run: Run) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(engine, "commit", committing)
+            with pytest.raises(Died):
+                turn_by_turn(run)
+        Run.objects.filter(pk=run.pk).update(lease_owner="", lease_until=None)
+
+    return die
 
 
 def turn_by_turn(run: Run, until=lambda run: run.is_over) -> Run:

@@ -11,18 +11,24 @@ from backups import clock
 from backups.approvals.models import RequestState
 from backups.archives.format.age import bech32
 from backups.archives.format.age.keys import Identity
+from backups.archives.format.errors import Cancelled
 from backups.archives.models import ArchiveRecipient
 from backups.gateways import nifi
 from backups.restores.archives import room
+from backups.restores.archives.plan import make_plan
+from backups.restores.beginning import check_again
 from backups.restores.models import TargetLock
+from backups.restores.services import keep_plan
 from backups.restores.targets import path_target
 from backups.retention import safety_copies
 from backups.retention.models import SafetyCopy
-from backups.runs.models import Effect, Run, RunState
+from backups.runs import Kind, Step, advance, request_cancel
+from backups.runs.models import Effect, Level, Run, RunState
 from tests.turns import work
 
 from .conftest import copied, differences, turn_by_turn
 from .test_folders import harm
+from .test_plan import ASKED, FOUND
 
 pytestmark = pytest.mark.db
 
@@ -152,6 +158,37 @@ def test_a_damaged_block_changes_nothing_and_names_no_file(tree, archive, planne
     assert sorted(path.name for path in tree.iterdir()) == ["models", "nifi", "params"]
 
 
+def test_a_way_back_that_somebody_is_in_names_no_file(tree, archive, planned, sent, cast, dies_exchanged):
+    """A service has written a new file over one that was restored, and is not to lose it."""
+    harm(tree)
+    run = sent(planned(folders=("params",)))
+    dies_exchanged(run)
+    (tree / "params/written").write_text("newer")
+    (tree / "params/written").rename(tree / "params/p2.json")
+
+    request_cancel(run, actor=cast["operator"])
+    work(run)
+
+    assert (run.state, run.effect) == (RunState.FAILED, Effect.UNKNOWN)
+    assert "Somebody else has moved something" in run.error
+    assert "p2.json" not in run.error + str(list(run.log.exclude(level=Level.NAME).values_list("text")))
+    assert (tree / "params/p2.json").read_text() == "newer"
+
+
+def test_a_cancel_while_everything_is_compared_again_changes_nothing(tree, archive, planned, sent):
+    (tree / "params/p1.json").unlink()
+    run = sent(planned(folders=("params",)))
+
+    def cancelled(job):
+        raise Cancelled("cancelled")
+
+    advance(run.pk, {run.kind: Kind(run.kind, "Restore", (Step("Check", check_again(cancelled)),))})
+
+    run.refresh_from_db()
+    assert (run.state, run.effect, run.error) == (RunState.CANCELLED, Effect.NONE, "")
+    assert run.request.state == RequestState.CANCELLED
+
+
 def test_a_file_that_somebody_writes_to_meanwhile_is_not_called_restored(tree, archive, planned, sent):
     harm(tree)
     run = sent(planned(remove=True))
@@ -243,3 +280,9 @@ def test_a_disk_that_is_full_is_named():
 
     with pytest.raises(IsADirectoryError), room.needed_at("/srv/safety"):
         Path("/").write_text("x")
+
+
+def test_a_title_that_no_column_can_hold_is_cut(archive, cast):
+    made = make_plan(ASKED, FOUND)._replace(title="x" * 301)
+
+    assert keep_plan(made, actor=cast["operator"], archive=archive).title == "x" * 300

@@ -72,6 +72,7 @@ def test_a_folder_is_exchanged_as_a_whole_only_where_nothing_of_it_has_to_stay(a
 
 
 STOPS = {
+    "a path that no lock can name": (ASKED, with_folder(target=f"/srv/{'x' * 700}"), "A path is too long"),
     "damaged": (ASKED, replace(FOUND, problem="It is damaged."), "cannot be used: It is damaged."),
     "no such folder": (ASKED, replace(FOUND, missing=("nifi",)), "does not have this: nifi"),
     "nothing differs": (ASKED, with_folder(differences=()), "Nothing is left to restore"),
@@ -104,6 +105,16 @@ def test_lines_about_files_do_not_name_them():
     plan = make_plan(ASKED, replace(with_folder(differences=(FLOW,), flows=(FLOW.path,)), nifi=12))
 
     assert "flow.json.gz" not in str(plan.document["checks"]) + plan.title + plan.document["consequence"]
+
+
+def test_what_drops_out_is_part_of_the_worst_that_it_does():
+    newer = replace(CHANGED, mtime_now=LATER)
+
+    plan = make_plan(ASKED, with_folder(differences=(newer, GONE)))
+
+    assert plan.document["consequence"] == (
+        "1 live file is replaced and 1 removed; 1 newer file drops out on node-01."
+    )
 
 
 GOOD = {

@@ -40,8 +40,9 @@ def judge(database: Database, number: int, pieces: Pieces) -> Judged:
     looking = Restore(access, REPLACE, {database.number: number}, dry_run=True)
     with connect(access) as connection:
         looking.write(chosen(database, pieces), connection)
-        there, all_of = looking.outcome.overwritten[number], looking.outcome.written[number]
-        judged = Judged(keys=all_of, missing=max(0, all_of - there - looking.outcome.expiring[number]))
+        found, all_of = looking.outcome, looking.outcome.written[number]
+        # Keys that expire may have gone by themselves.
+        judged = Judged(keys=all_of, missing=all_of - found.expiring[number] - found.lasting[number])
         step = max(1, all_of // SAMPLE)
         exact = about(connection).knows(7, 0)
         connection.call("SELECT", number)

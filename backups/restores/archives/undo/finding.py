@@ -25,6 +25,7 @@ from ..ways import ENTRIES, SWAP
 
 NOTHING = "It changed nothing that could be taken back."
 CHANGED = "What was kept of it is not any more what it was when it was kept."
+FOLDER = "d"
 Cancel = Callable[[], bool]
 
 
@@ -94,19 +95,25 @@ def _differences(known: dict, part: dict, copy: SafetyCopy | None) -> list[Diffe
     if part["way"] == ENTRIES:
         return _of_list(target, copy.name)
     if not known.get("identity"):
-        return [Difference("", CREATE, "d")] if copy else []
+        return [Difference("", CREATE, FOLDER)] if copy else []
     if copy is None:
-        return [Difference("", REMOVE, "d", over="d")]
+        return [Difference("", REMOVE, FOLDER, over=FOLDER)]
     return between(target, copy.name)
 
 
 def _of_list(target: str, copy: str) -> list[Difference]:
-    """What was changed name by name."""
+    """What was changed name by name, and the directories that went or came."""
     moves = moving.read(f"{copy}/{moving.LIST}") or moving.Moves()
-    found = (
+    found = [
         difference(move.path, _seen(target, move.path), _seen(f"{copy}/{moving.TREE}", move.path))
         for move in moves.moves
-    )
+    ]
+    for folder in moves.folders:
+        there_now = _seen(target, folder.path) is not None
+        if folder.goes and not there_now:
+            found.append(Difference(folder.path, CREATE, FOLDER))
+        elif folder.comes and there_now:
+            found.append(Difference(folder.path, REMOVE, FOLDER, over=FOLDER))
     return [each for each in found if each is not None]
 
 

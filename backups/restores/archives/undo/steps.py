@@ -107,21 +107,25 @@ class UndoJob(FileJob):
         """Nothing: what came back was no copy made on the way."""
 
     def done(self) -> None:
-        """What was put back is no safety copy any more; of others nothing was used."""
-        run = self.turn.run
+        """What was put back and proven is no safety copy any more. What was not proven stays what it is: a dump may
+        be the only one that has it. A folder that was exchanged as a whole is at its target, whatever came of it."""
+        used, proven = [], {part["name"] for part in self.turn.memory["verdict"]["parts"] if not part["bad"]}
         for folder in self.folders:
-            if folder.by_entries:
+            if folder.by_entries and folder.name in proven:
                 folders.remove(folder.copy)
+            if folder.copy and not os.path.lexists(folder.copy):
+                used.append(folder.copy)
         for database in self.databases:
-            copy = self.dumps.get(facts__server=database.server, facts__database=database.number)
-            Path(copy.name).unlink(missing_ok=True)
+            if database.words in proven:
+                copy = self.dumps.get(facts__server=database.server, facts__database=database.number)
+                Path(copy.name).unlink(missing_ok=True)
+                used.append(copy.name)
+        self.turn.write(lambda a: self._write_used(a, used))
 
-        def write(a) -> None:
-            for copy in self.copies.filter(state=SafetyCopyState.KEPT):
-                self.copies.filter(pk=copy.pk).update(state=SafetyCopyState.USED, ended_at=clock.now())
-                a.record("safety_copy.used", copy, change={"of": copy.of}, run=run.pk)
-
-        self.turn.write(write)
+    def _write_used(self, a, names: list[str]) -> None:
+        for copy in self.copies.filter(state=SafetyCopyState.KEPT, name__in=names):
+            self.copies.filter(pk=copy.pk).update(state=SafetyCopyState.USED, ended_at=clock.now())
+            a.record("safety_copy.used", copy, change={"of": copy.of}, run=self.turn.run.pk)
 
 
 UNDO = kind_of(RUN_KIND, "Roll back files and Redis data", UndoJob)
