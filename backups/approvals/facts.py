@@ -73,6 +73,7 @@ def person_of(user: User) -> Person:
         active=user.is_active,
         approver=_has_role_for(user, "request.vote"),
         asker=any(_has_role_for(user, act) for act in ASKS),
+        breaker=_has_role_for(user, "restore.break_glass"),
         administrator=ADMINISTRATOR in user.roles,
     )
 

@@ -11,6 +11,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from backups import clock
+from backups.access import may
 from backups.access.models import User
 
 from .models import ApprovalRequest, Mail, MailAbout, RequestState
@@ -63,9 +64,11 @@ def _send(letter: Mail) -> bool:
     mine = Mail.objects.filter(pk=letter.pk, tries=tries)
     if not claimed.update(tries=tries, next_at=clock.now() + FIRST_WAIT * 2**letter.tries):
         return False
+    if not worth_sending(letter):
+        mine.update(next_at=None, error="")
+        return False
     try:
-        if worth_sending(letter):
-            send_mail(subject_of(letter), text_of(letter), settings.DEFAULT_FROM_EMAIL, [letter.person.email])
+        send_mail(subject_of(letter), text_of(letter), settings.DEFAULT_FROM_EMAIL, [letter.person.email])
     except Exception as error:  # noqa: BLE001 - whatever the mail server does; told in the row, tried again
         mine.update(
             error=f"{type(error).__name__}: {error}"[:300], **({"next_at": None} if tries >= MOST_TRIES else {})
@@ -76,13 +79,17 @@ def _send(letter: Mail) -> bool:
 
 
 def worth_sending(letter: Mail) -> bool:
-    """A letter that was late is not sent when there is nothing left to decide, or nobody left to read it."""
-    person = letter.person
+    """A letter that was late is not sent when there is nothing left to decide, or nobody left to read it; those for
+    approvers not to who is none any more."""
+    person, request = letter.person, letter.request
     if not (person.is_active and person.email):
+        return False
+    if letter.about in (*ASKING, MailAbout.BROKEN) and not may(person, "request.vote"):
         return False
     if letter.about not in ASKING:
         return True
-    return letter.request.state == RequestState.PENDING and not letter.request.votes.filter(person=person).exists()
+    waits = request.state == RequestState.PENDING and clock.now() < request.expires_at
+    return waits and not request.votes.filter(person=person).exists()
 
 
 def subject_of(letter: Mail) -> str:

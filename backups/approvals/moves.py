@@ -6,6 +6,8 @@ a request stays pending with all of its approvals.
 
 from datetime import datetime, timedelta
 
+from django.db import transaction
+
 from backups import clock
 from backups.audit.acts import Act
 from backups.runs import doorbell, queue_run
@@ -46,8 +48,15 @@ def start(request: ApprovalRequest, now: datetime) -> None:
 def close(request: ApprovalRequest, state: str, why: str, only: dict | None = None) -> None:
     """It ends without being carried out. A run that waits for it is woken, to see that and end."""
     _move(request, state, only=only, ending=why, ended_at=clock.now())
-    if request.run_id and Run.objects.active().filter(pk=request.run_id).update(next_at=None):
-        doorbell.ring(request.run_id)
+    if run := request.run_id:
+        # Not before the commit: a turn locks its run and then the request, and the other way around the two would
+        # wait for each other. Without this the run sees it a little later.
+        transaction.on_commit(lambda: _wake(run), robust=True)
+
+
+def _wake(run: int) -> None:
+    if Run.objects.active().filter(pk=run).update(next_at=None):
+        doorbell.ring(run)
 
 
 def _move(request: ApprovalRequest, state: str, only: dict | None = None, **columns) -> None:

@@ -16,13 +16,14 @@ Moment = Any
 
 @dataclass(frozen=True)
 class Person:
-    """Who somebody is at this very moment."""
+    """Who somebody is at this very moment. ``breaker``: may break the glass."""
 
     key: int
     name: str = ""
     active: bool = True
     approver: bool = False
     asker: bool = False
+    breaker: bool = False
     administrator: bool = False
 
 
@@ -203,6 +204,10 @@ START: Guards = {
     "requester": lambda case: unless(
         case.facts.requester.active and case.facts.requester.asker,
         f"{case.facts.requester.name} may not ask for this any more.",
+    ),
+    "glass": lambda case: unless(
+        case.facts.requester.breaker or not case.facts.break_glass,
+        f"{case.facts.requester.name} may not break the glass any more.",
     ),
     "quorum": _quorum,
     "sealed": lambda case: unless(case.sealed, "Waits until a checkpoint of the log covers the votes."),

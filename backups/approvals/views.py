@@ -34,34 +34,32 @@ def detail(request, pk: int):
 @role_required("request.vote")
 @sensitive_post_parameters("password")
 def approve(request, pk: int):
-    """The password first: whether it is right tells nobody anything about the request."""
-    asked, form = _asked(pk), forms.ApproveForm(request.POST)
-    if not form.is_valid():
-        return _page(request, asked, status=422, decide=form)
-    try:
-        prove(request, form.cleaned_data)
-    except NotProven as error:
-        form.add_error("password", str(error))
-        answer = _page(request, asked, status=error.status, decide=form)
-        if error.wait:
-            answer["Retry-After"] = str(error.wait)
-        return answer
-    given = {"digest": form.cleaned_data["digest"], "comment": form.cleaned_data["comment"]}
-    return _done(
-        request, asked, form, "decide", lambda: voting.approve(asked, actor=request.user, **given), "You approved {}."
-    )
+    return _vote(request, pk, forms.ApproveForm, voting.approve, "You approved {}.")
 
 
 @require_POST
 @role_required("request.vote")
+@sensitive_post_parameters("password")
 def reject(request, pk: int):
-    asked, form = _asked(pk), forms.DecideForm(request.POST)
+    return _vote(request, pk, forms.RejectForm, voting.reject, "You rejected {}.")
+
+
+def _vote(request, pk: int, form_class, verb, said: str):
+    """The password first: whether it is right tells nobody anything about the request."""
+    asked, form = _asked(pk), form_class(request.POST)
+    name = "against" if form_class is forms.RejectForm else "decide"
     if not form.is_valid():
-        return _page(request, asked, status=422, decide=form)
+        return _page(request, asked, status=422, **{name: form})
+    try:
+        prove(request, form.cleaned_data)
+    except NotProven as error:
+        form.add_error("password", str(error))
+        answer = _page(request, asked, status=error.status, **{name: form})
+        if error.wait:
+            answer["Retry-After"] = str(error.wait)
+        return answer
     given = {"digest": form.cleaned_data["digest"], "comment": form.cleaned_data["comment"]}
-    return _done(
-        request, asked, form, "decide", lambda: voting.reject(asked, actor=request.user, **given), "You rejected {}."
-    )
+    return _done(request, asked, form, name, lambda: verb(asked, actor=request.user, **given), said)
 
 
 @require_POST
@@ -114,9 +112,11 @@ def _done(request, asked: ApprovalRequest, form, name: str, verb, said: str):
 
 
 def _page(request, asked: ApprovalRequest, status: int = 200, refused: str = "", **bound):
-    """The page of a request; ``bound`` are forms that came back with errors: decide, say, look."""
+    """The page of a request; ``bound`` are forms that came back with errors: decide, against,
+    say, look."""
     blank = {"say": forms.CommentForm(), "look": forms.ReviewForm()}
-    blank["decide"] = forms.ApproveForm(initial={"digest": asked.digest})
+    shown = {"digest": asked.digest}
+    blank |= {"decide": forms.ApproveForm(initial=shown), "against": forms.RejectForm(initial=shown)}
     context = told(asked, request.user) | blank | bound | {"asked": asked, "refused": refused}
     context["may_look"] = context["to_review"] and may(request.user, "request.review")
     return render(request, "backups/approvals/detail.html", context, status=status)

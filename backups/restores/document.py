@@ -21,8 +21,9 @@ def canonical(document: Mapping) -> str:
 
 
 def drift(frozen: Mapping, fresh: Mapping) -> list[str]:
-    """What is not as it was when the plan was made, by name; and what stands in the way by now. Empty when the frozen
-    plan still holds. Both are documents."""
+    """What is not as it was when the plan was made, by name; what would do more harm than people agreed to; and what
+    stands in the way by now. Empty when the frozen plan still holds. Both are documents. It names no file but those
+    that are in the way."""
     before, now = frozen["bound"], fresh["bound"]
     said = [
         f"{name}: was {before.get(name, MISSING)}, is {now.get(name, MISSING)}"
@@ -31,9 +32,47 @@ def drift(frozen: Mapping, fresh: Mapping) -> list[str]:
     ]
     return (
         said
+        + _grown(frozen, fresh)
         + [f"{row['source']}: {row['note']}" for row in fresh["rows"] if row["action"] == "blocked"]
         + [f"{line['text']}: {line['sub']}" for line in fresh["checks"] if line["state"] == "fail"]
     )
+
+
+def _grown(frozen: Mapping, fresh: Mapping) -> list[str]:
+    """Harm of a kind that nobody agreed to. That more of the same is replaced is none: live data grows."""
+    said = []
+    if fresh["risk"] > frozen["risk"]:
+        said.append(f"risk: was {frozen['risk']}, is {fresh['risk']}. {fresh['risk_reason']}")
+    before = {row["source"]: row for row in frozen["rows"]}
+    harmed = [row for row in fresh["rows"] if _adds(before.get(row["source"])) and _takes(row)]
+    if files := sum(row.get("kind") == "file" for row in harmed):
+        said.append(f"{files:,} of the files that were only to be added would replace or remove what is there")
+    said += [
+        f"{row['target']}: keys were only to be added, and live ones would be overwritten or removed"
+        for row in harmed
+        if row.get("kind") == "redis"
+    ]
+    folders = {folder["name"]: folder for folder in frozen.get("folders", ())}
+    return said + [
+        f"{now['name']}: nothing live was to be changed; now it is {_counted(now)}"
+        for now in fresh.get("folders", ())
+        if now["name"] in folders and not _changes(folders[now["name"]]) and _changes(now)
+    ]
+
+
+def _adds(row: Mapping | None) -> bool:
+    return row is not None and row["action"] != "skip" and not _takes(row)
+
+
+def _takes(row: Mapping) -> bool:
+    """Whether it takes something live away: a file, or keys."""
+    if row.get("kind") == "redis":
+        return bool(row["overwritten"] or row["removed"])
+    return row["action"] in ("replace", "remove")
+
+
+def _changes(folder: Mapping) -> int:
+    return folder["counts"]["replace"] + folder["counts"]["remove"]
 
 
 def _rank(name: str) -> tuple[bool, str]:

@@ -115,7 +115,8 @@ def queue_undo(plan: RestorePlan, *, actor, earlier: int | None = None) -> Run:
         # Exactly what the safety snapshot holds, but for the block that it was taken under: nothing of what the
         # restore was asked to do differently.
         freed = frozenset(row["source"] for row in plan.document["rows"] if not row["blocked_now"])
-        asked = Asked(tuple(sorted(names)), Mode.IN_PLACE, new_token(), aliases=True, freed=freed)
+        given = {"aliases": True, "freed": freed, "least": plan.risk}
+        asked = Asked(tuple(sorted(names)), Mode.IN_PLACE, new_token(), **given)
         return queue_plan(actor=actor, snapshot=kept[0].snapshot, options=asked.as_options(), earlier=earlier)
     params = {"undoes": run.pk, "token": new_token(), "template": "backups/restores/_checked.html"}
     params |= {"earlier": earlier} if earlier else {}

@@ -1,5 +1,6 @@
 """Pages of restores: what to bring back, the plan, the request for it, and what came of it."""
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -184,6 +185,7 @@ def _plan_page(request, found: RestorePlan, form):
         "is_over": found.came_to_nothing or bool(run and run.is_over),
         "copies": reading.way_back(run),
         "locked": reading.left_locked(run),
+        "needed": settings.APPROVALS_NEEDED[found.risk],
         "mine": found.made_by_id == request.user.pk,
     }
     context |= check_context(request.user, latest_check(request.user, services.compare_form(found)))

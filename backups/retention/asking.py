@@ -29,6 +29,7 @@ from .deleting import params_of, refuse_undeletable, subject_of
 from .holds import Held, holds_on
 
 TEMPLATE = "backups/retention/_deletion.html"
+RISK = Risk.R3
 RISK_REASON = "A deletion cannot be undone, and something keeps this copy."
 
 
@@ -51,7 +52,7 @@ def ask_delete(
                 actor=actor,
                 kind=delete_kind(copy),
                 title=subject_of(copy),
-                risk=Risk.R3,
+                risk=RISK,
                 risk_reason=RISK_REASON,
                 text=text,
                 template=TEMPLATE,

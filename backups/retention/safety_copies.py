@@ -12,6 +12,7 @@ from backups.audit.acts import Act
 from backups.runs import queue_run
 from backups.runs.models import Effect, Run
 from backups.snapshots import services as snapshots
+from backups.snapshots.models import Snapshot
 
 from .copies import why_not_deletable
 from .holds import Held, holds_on, of_request
@@ -97,6 +98,17 @@ def record_end(a: Act, run: Run, *, removed: bool, gone: bool = False) -> None:
     if moved and removed:
         copy = SafetyCopy.objects.get(pk=pk)
         a.record("safety_copy.removed", copy, change={"of": copy.of, "form": copy.form}, run=run.pk)
+
+
+def record_snapshot_gone(a: Act, run: Run, snapshot: Snapshot, *, deleted: bool) -> None:
+    """The repository does not have this snapshot any more, so what was kept in it is no way back: it was ``deleted``
+    by this run, which may be a deletion that people approved, or it was gone before. Part of a commit."""
+    ended = SafetyCopyState.REMOVED if deleted else SafetyCopyState.MISSING
+    held = SafetyCopy.objects.filter(snapshot=snapshot, state__in=(SafetyCopyState.KEPT, SafetyCopyState.REMOVING))
+    for copy in held:
+        SafetyCopy.objects.filter(pk=copy.pk).update(state=ended, ended_at=clock.now())
+        if deleted:
+            a.record("safety_copy.removed", copy, change={"of": copy.of, "form": copy.form}, run=run.pk)
 
 
 def give_up(run: Run) -> None:

@@ -56,6 +56,8 @@ def look(turn: Turn):
         uuid = uuid_of(snapshot)
     except GatewayError as error:
         return _no_answer(turn, error, PATIENCE_BEFORE)
+    if uuid != turn.run.params["uuid"]:
+        turn.write(lambda a: safety_copies.record_snapshot_gone(a, turn.run, snapshot, deleted=False))
     if uuid is None:
         return _over(turn, f"{snapshot.repository.name} does not have {snapshot} any more. Nothing was deleted.")
     if uuid != turn.run.params["uuid"]:
@@ -187,7 +189,7 @@ def _gone(turn: Turn, snapshot: Snapshot) -> Done:
     words = f"Deleted by run {turn.run.pk}. Other snapshots are not touched."
     turn.log("It is gone.", Level.DONE)
     turn.write(lambda a: snapshots.record_deleted(a, snapshot, turn.run, words))
-    turn.write(lambda a: safety_copies.record_end(a, turn.run, removed=True))
+    turn.write(lambda a: safety_copies.record_snapshot_gone(a, turn.run, snapshot, deleted=True))
     return Done(RunState.SUCCEEDED, Effect.APPLIED, "It is gone from the repository.")
 
 

@@ -1,5 +1,6 @@
 """Pages of retention: what is kept, and by what; holds and deletion of one copy."""
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
@@ -11,7 +12,7 @@ from backups.snapshots.models import Snapshot
 
 from . import forms
 from . import overview as rows
-from .asking import ask_delete, open_request
+from .asking import RISK, ask_delete, open_request
 from .copies import Copy, RetentionError, bytes_of, deletions, is_last_good, kind_of, place_of, why_not_deletable
 from .deleting import AlreadySent, queue_delete
 from .holds import holds_on, place_hold, release_hold, why_not_holdable
@@ -108,6 +109,7 @@ def _about(found: Copy) -> dict:
         "last_good": is_last_good(found),
         "why_not": why_not_deletable(found),
         "asked": open_request(found),
+        "needed": settings.APPROVALS_NEEDED[RISK],
     }
 
 

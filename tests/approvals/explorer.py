@@ -52,6 +52,7 @@ class World(NamedTuple):
     active: tuple[bool, ...] = (True, True, True)
     approver: tuple[bool, ...] = (True, True, True)
     asker: bool = True
+    breaker: bool = True
     moved: bool = False
     lock: int = -1
     faults: int = 2
@@ -95,24 +96,25 @@ def text_of(number: int, one: One) -> str:
 
 
 @lru_cache(maxsize=200_000)
-def person(key: int, active: bool, approver: bool, asker: bool) -> Person:
-    return Person(key, f"P{key}", active, approver, key == R and asker, administrator=False)
+def person(key: int, active: bool, approver: bool, asker: bool, breaker: bool) -> Person:
+    return Person(key, f"P{key}", active, approver, key == R and asker, key == R and breaker)
 
 
 def person_in(world: World, key: int) -> Person:
-    return person(key, world.active[key], world.approver[key], world.asker)
+    return person(key, world.active[key], world.approver[key], world.asker, world.breaker)
 
 
 def facts_in(model: Model, world: World, number: int) -> Facts:
-    return _facts(model.asked[number], world.ones[number], number, world.active, world.approver, world.asker)
+    rights = (world.active, world.approver, world.asker, world.breaker)
+    return _facts(model.asked[number], world.ones[number], number, *rights)
 
 
 @lru_cache(maxsize=200_000)
-def _facts(asked: Asked, one: One, number: int, active, approver, asker) -> Facts:
+def _facts(asked: Asked, one: One, number: int, active, approver, asker, breaker) -> Facts:
     end = BEFORE if one.over else AFTER
     return Facts(
         state=one.state,
-        requester=person(R, active[R], approver[R], asker),
+        requester=person(R, active[R], approver[R], asker, breaker),
         needed=0 if one.edited == 3 else asked.needed,
         digest=digest_of(number, one),
         text_digest=text_of(number, one),
@@ -122,7 +124,9 @@ def _facts(asked: Asked, one: One, number: int, active, approver, asker) -> Fact
         break_glass=asked.break_glass or one.edited == 3,
         review=one.review,
         as_filed=one.edited != 3,
-        ballots=tuple(Ballot(person(p, active[p], approver[p], asker), d, known) for p, d, known in one.ballots),
+        ballots=tuple(
+            Ballot(person(p, active[p], approver[p], asker, breaker), d, known) for p, d, known in one.ballots
+        ),
     )
 
 
@@ -208,8 +212,7 @@ def goes_wrong(model: Model, world: World) -> Iterator[tuple[str, World]]:
             yield f"P{who} is deactivated", world._replace(active=without(world.active, who))
         if world.approver[who]:
             yield f"P{who} is no approver", world._replace(approver=without(world.approver, who))
-    if world.asker:
-        yield f"P{R} may not ask", world._replace(asker=False)
+    yield from the_requester_loses_a_right(model, world)
     if not world.moved:
         yield "the target moves", world._replace(moved=True)
     for number, one in enumerate(world.ones):
@@ -222,6 +225,13 @@ def goes_wrong(model: Model, world: World) -> Iterator[tuple[str, World]]:
             yield f"{number} is edited", put(world, number, edited=1)
             yield f"the text of {number} is edited", put(world, number, edited=2)
             yield f"what {number} needs is edited", put(world, number, edited=3)
+
+
+def the_requester_loses_a_right(model: Model, world: World) -> Iterator[tuple[str, World]]:
+    if world.asker:
+        yield f"P{R} may not ask", world._replace(asker=False)
+    if world.breaker and any(asked.break_glass for asked in model.asked):
+        yield f"P{R} may not break the glass", world._replace(breaker=False)
 
 
 def without(flags: tuple[bool, ...], who: int) -> tuple[bool, ...]:
@@ -291,6 +301,7 @@ def check_start(model: Model, world: World, number: int) -> None:
         "after the target moved": world.moved,
         "too late": one.over,
         "for somebody who may not ask": not (world.asker and world.active[R]),
+        "behind glass that they may not break": asked.break_glass and not world.breaker,
         "before a checkpoint covers the votes": not one.sealed,
     }
     for words, is_so in wrongs.items():

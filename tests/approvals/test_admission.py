@@ -267,3 +267,16 @@ def test_the_entry_of_one_start_opens_nothing_for_another_run(thawed, approved):
     assert run.pk != other.pk
     with pytest.raises(NotAdmitted, match="no entry of the start"):
         admissions.require_started(other)
+
+
+def test_who_broke_the_glass_must_be_able_to_at_the_start(ask, cast):
+    request = ask("administrator", break_glass=True, risk="R2")
+    checkpoints.make_checkpoint()
+    assert asked(request).state == READY
+
+    cast["administrator"].groups.set(cast["operator"].groups.all())
+
+    why = f"{cast['administrator']} may not break the glass any more."
+    assert asked(request) == Admission(REFUSED, why, "invalidated")
+    with pytest.raises(NotAdmitted, match="break the glass"):
+        start(request)

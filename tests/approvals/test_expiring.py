@@ -60,12 +60,13 @@ def test_silence_ends_it_once_with_its_entry(ask, approve, votes, ending):
     assert AuditEntry.objects.get(action="request.expired").actor is None
 
 
-def test_what_did_not_begin_in_time_ends_and_wakes_its_run(approved):
+def test_what_did_not_begin_in_time_ends_and_wakes_its_run(approved, django_capture_on_commit_callbacks):
     request = approved()
     Run.objects.update(next_at=timezone.now() + timedelta(minutes=4))  # it waits for a busy target
     ApprovalRequest.objects.update(start_before=ago())
 
-    assert expire_due() == 1
+    with django_capture_on_commit_callbacks(execute=True):
+        assert expire_due() == 1
     advance(request.run_id, MAKE)
 
     run = Run.objects.get()
@@ -86,13 +87,14 @@ def test_its_run_may_be_the_first_to_notice(approved):
 
 
 @pytest.mark.parametrize("end", ["withdrawn", "rejected"])
-def test_the_run_of_a_request_that_ended_does_nothing(approved, cast, end):
+def test_the_run_of_a_request_that_ended_does_nothing(approved, cast, end, django_capture_on_commit_callbacks):
     request = approved()
     Run.objects.update(next_at=timezone.now() + timedelta(minutes=4))
-    if end == "withdrawn":
-        withdraw(request, actor=cast["operator"])
-    else:
-        voting.reject(request, actor=cast["approver2"], digest=request.digest, comment="Not now, please")
+    with django_capture_on_commit_callbacks(execute=True):
+        if end == "withdrawn":
+            withdraw(request, actor=cast["operator"])
+        else:
+            voting.reject(request, actor=cast["approver2"], digest=request.digest, comment="Not now, please")
 
     advance(request.run_id, MAKE)
 

@@ -140,8 +140,22 @@ def test_a_request_says_so_when_it_is_read(ask):
     """A letter that was late says what is so now."""
     request = ask()
     ApprovalRequest.objects.update(state="expired", ended_at=timezone.now())
-    assert mail.send_due() == 2 and sent.outbox == []
-    assert request.mails.filter(sent_at=None, about="filed").count() == 0
+    assert mail.send_due() == 0 and sent.outbox == []
+    assert request.mails.filter(sent_at=None, next_at=None, about="filed").count() == 2
+
+
+def test_nobody_is_reminded_of_what_expired_or_who_may_not_decide_any_more(ask, cast):
+    """Whether or not anybody wrote down that it expired."""
+    request = ask(risk="R3")
+    cast["approver"].groups.clear()
+    Mail.objects.update(next_at=timezone.now())
+    assert mail.send_due() > 0
+    assert {letter.to[0] for letter in sent.outbox} == {"approver2@soc.example"}
+
+    sent.outbox.clear()
+    ApprovalRequest.objects.filter(pk=request.pk).update(expires_at=timezone.now())
+    Mail.objects.update(next_at=timezone.now(), sent_at=None)
+    assert mail.send_due() == 0 and sent.outbox == []
 
 
 def test_who_has_not_decided_is_reminded_twice(ask, approve, cast, settings):

@@ -22,7 +22,7 @@ def text_of(response) -> str:
 
 
 def vote(browser, request, verb="approve", **given):
-    asked = {"digest": request.digest, "password": PASSWORD} if verb == "approve" else {"digest": request.digest}
+    asked = {"digest": request.digest, "password": PASSWORD}
     return browser.post(f"/approvals/{request.pk}/{verb}/", asked | given)
 
 
@@ -124,7 +124,8 @@ def test_who_sees_which_buttons(as_person, ask, who, sees, not_):
     text = text_of(as_person(who).get(f"/approvals/{ask().pk}/"))
     assert [words for words in sees if words not in text] == []
     fields = [tag for tag in re.findall("<input[^>]*>", text) if 'name="password"' in tag]
-    assert all('form="decide"' in tag for tag in fields)  # it stands in a dialog, outside of that form
+    # one stands in a dialog outside of its form, and each dialog has the form of its own vote
+    assert [re.search('form="([^"]*)"', tag)[1] for tag in fields] in ([], ["decide", "reject-form"])
     assert [words for words in not_ if words in text] == []
 
 
@@ -173,11 +174,26 @@ def test_no_approval_without_it(as_person, ask, password):
 
     text = text_of(response)
     assert response.status_code == 422
-    assert "Give your password" in text if not password else "tries left" in text
+    assert "Give your password to vote" in text if not password else "tries left" in text
     assert "Looks right" in text and "wrong&quot;" not in text and 'value="wrong"' not in text
     assert not Vote.objects.exists()
-    # the field stands in the page now, so that it works without the dialog, and its button comes first
-    assert text.index("/approve/") < text.index("Reject</button>") and 'name="password"' in text
+    # the field stands in the page now, so that it works without the dialog, and there is one button
+    assert f'{request.pk}/approve/"' in text and "/reject/" not in text and 'name="password"' in text
+
+
+@pytest.mark.parametrize("password", ["", "wrong"])
+def test_no_rejection_without_it(as_person, ask, password):
+    request = ask()
+    response = vote(as_person("approver"), request, "reject", password=password, comment=WHY)
+
+    text = text_of(response)
+    assert response.status_code == 422
+    assert "Give your password to vote" in text if not password else "tries left" in text
+    assert WHY in text and 'value="wrong"' not in text
+    assert not Vote.objects.exists() and ApprovalRequest.objects.get().state == RequestState.PENDING
+    assert f'{request.pk}/reject/"' in text and "/approve/" not in text and 'name="password"' in text
+    assert vote(as_person("approver"), request, "reject", comment=WHY).status_code == 302
+    assert AuditEntry.objects.filter(action="step_up.passed").exists()
 
 
 def test_tries_are_counted(as_person, ask, settings):

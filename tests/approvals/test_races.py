@@ -4,14 +4,15 @@ A race is run many times over, because it is lost seldom: TIMES requests on Post
 run beside each other, and fewer on SQLite, which has one writer at a time.
 """
 
+import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from backups.accounts.services import deactivate
-from backups.approvals import voting
+from backups.approvals import moves, voting
 from backups.approvals.admission import begin
 from backups.approvals.errors import ApprovalError, NotAdmitted
 from backups.approvals.expiring import expire_due
@@ -20,6 +21,7 @@ from backups.approvals.services import withdraw
 from backups.audit import act, checkpoints
 from backups.audit.models import AuditEntry
 from backups.audit.verify import verify
+from backups.runs.engine import Stay, Turn, claim, commit
 from backups.runs.models import Run
 from tests.runs.test_races import at_once
 
@@ -150,6 +152,41 @@ def test_a_start_or_a_withdrawal(cast):
         request.refresh_from_db()
         assert (began is None) is (request.state == RequestState.STARTED)
         assert isinstance(began, NotAdmitted) or isinstance(back, ApprovalError), (began, back)
+
+
+ENDS = {
+    "reject": lambda cast, one: voting.reject(one, actor=cast["approver2"], digest=one.digest, comment=WHY),
+    "withdraw": lambda cast, one: withdraw(one, actor=cast["operator"]),
+    "expire": lambda cast, one: expire_due(),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_a_turn_that_begins_and_who_ends_it_do_not_wait_for_each_other_for_ever(cast, end):
+    """The turn has its run and wants the request, when somebody has the request: SQLite has one of them at a time."""
+    request = ready(cast)
+    if end is ENDS["expire"]:
+        ApprovalRequest.objects.filter(pk=request.pk).update(start_before=timezone.now())
+    both = threading.Barrier(2 if connection.vendor == "postgresql" else 1, timeout=30)
+
+    def turn():
+        turn = Turn(claim(request.run_id))
+        turn.write(lambda a: both.wait())
+        turn.write(lambda a: begin(a, request))
+        commit(turn, Stay())
+
+    def person():
+        with act(None):
+            moves.lock(request)
+            both.wait()
+            end(cast, request)
+
+    answers = race(turn, person)
+
+    assert not any(isinstance(answer, OperationalError) for answer in answers), answers
+    request.refresh_from_db()
+    began = request.state == RequestState.STARTED
+    assert isinstance(answers[began], (NotAdmitted, ApprovalError)) and answers[not began] is None, answers
 
 
 def test_nothing_begins_with_a_vote_of_somebody_who_has_left(cast):

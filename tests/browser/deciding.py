@@ -32,7 +32,7 @@ def approve(one: Person) -> None:
     """The request that is open, with the password."""
     page = one.page
     page.get_by_role("button", name="Approve…").click()
-    page.get_by_label("Your password").fill(one.console.people[one.name])
+    page.get_by_role("dialog").get_by_label("Your password").fill(one.console.people[one.name])
     page.keyboard.press("Enter")
     expect(page.get_by_text("You approved RR-")).to_be_visible()
 

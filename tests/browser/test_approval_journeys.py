@@ -31,7 +31,7 @@ def test_approve_with_the_password_and_the_enter_key(console, person, asked):
 
     page.get_by_label("Comment").fill("Looks right")
     page.get_by_role("button", name="Approve…").click()
-    expect(page.get_by_label("Your password")).to_be_focused()
+    expect(page.get_by_role("dialog").get_by_label("Your password")).to_be_focused()
     assert one.axe() == []
     page.keyboard.type("not the password")
     page.keyboard.press("Enter")
@@ -47,11 +47,16 @@ def test_approve_with_the_password_and_the_enter_key(console, person, asked):
     one.complaints.clear()
 
 
-def test_reject_with_a_reason(person, asked):
+def test_reject_with_a_reason_and_the_password(console, person, asked):
     asked("Restore to be rejected")
-    page = person("approver").open("/approvals/")
+    one = person("approver")
+    page = one.open("/approvals/")
     page.get_by_role("link", name="Restore to be rejected").click()
-    page.get_by_label("Comment").fill("Please restore it under new names")
-    page.get_by_role("button", name="Reject").click()
+    page.get_by_role("button", name="Reject…").click()
+    expect(page.get_by_label("Why you reject it")).to_be_focused()
+    assert one.axe() == []
+    page.keyboard.type("Please restore it under new names")
+    page.get_by_role("dialog").get_by_label("Your password").fill(console.people["approver"])
+    page.keyboard.press("Enter")
     expect(page.locator("h1")).to_contain_text("Rejected")
     expect(page.get_by_text("Please restore it under new names").first).to_be_visible()

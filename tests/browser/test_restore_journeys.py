@@ -119,7 +119,7 @@ def test_three_people_replace_a_live_index_and_take_it_back(person, fake, snapsh
     page.get_by_role("button", name="Check the plan").click()
     page.wait_for_url(re.compile(r"/restores/plans/\d+/"), timeout=SOON)
     expect(page.get_by_text(f"It takes the place of {number}")).to_be_visible()
-    expect(page.get_by_text("Two other people have to approve.")).to_be_visible()
+    expect(page.get_by_text("2 other people have to approve.")).to_be_visible()
     changed = send(page, REASON)
 
     page = find(first, changed)
@@ -161,7 +161,7 @@ def test_a_vote_about_what_was_withdrawn_is_refused(planned, person):
 
     page = approver.page
     page.get_by_role("button", name="Approve…").click()
-    page.get_by_label("Your password").fill(approver.console.people["approver"])
+    page.get_by_role("dialog").get_by_label("Your password").fill(approver.console.people["approver"])
     with page.expect_response(re.compile("/approve/")) as answer:
         page.keyboard.press("Enter")
 
@@ -178,7 +178,7 @@ def test_a_vote_about_another_plan_is_refused(planned, person):
     page = find(approver, number)
     page.evaluate("document.querySelector('#decide [name=digest]').value = '0'.repeat(64)")
     page.get_by_role("button", name="Approve…").click()
-    page.get_by_label("Your password").fill(approver.console.people["approver"])
+    page.get_by_role("dialog").get_by_label("Your password").fill(approver.console.people["approver"])
     with page.expect_response(re.compile("/approve/")) as answer:
         page.keyboard.press("Enter")
 
@@ -271,7 +271,7 @@ def test_an_approver_decides_on_a_phone(planned, person, fake):
     page = find(one, number)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     page.get_by_role("button", name="Approve…").click()
-    expect(page.get_by_label("Your password")).to_be_focused()
+    expect(page.get_by_role("dialog").get_by_label("Your password")).to_be_focused()
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert one.axe() == []
     page.keyboard.press("Escape")

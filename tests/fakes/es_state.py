@@ -75,6 +75,7 @@ class Index:
     name: str
     documents: int = 0
     primaries: int = 1
+    replicas: str = "0"
     state: str = "open"
     hidden: bool = False
     system: bool = False
@@ -125,7 +126,7 @@ class Index:
             "number_of_shards": str(self.primaries),
             "provided_name": self.name,
             "creation_date": "1795463183624",
-            "number_of_replicas": "0",
+            "number_of_replicas": self.replicas,
             "uuid": self.uuid,
             "version": {"created": "8536000"},
         }

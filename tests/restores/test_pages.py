@@ -351,3 +351,13 @@ def test_a_plan_that_was_never_carried_out_has_no_locks(as_person, restores):
     )
 
     assert "This plan was never carried out." in text_of(response)
+
+
+@pytest.mark.parametrize(
+    ("needed", "words"),
+    [(1, "Somebody else has to approve."), (2, "2 other people have to approve."), (0, "It needs no approval.")],
+)
+def test_the_page_says_how_many_have_to_approve_here(restores, as_person, settings, needed, words):
+    settings.APPROVALS_NEEDED = settings.APPROVALS_NEEDED | {"R2": needed}
+    plan = restores.plan(Mode.SWAP)
+    assert words in text_of(as_person("operator").get(plan.get_absolute_url()))

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from backups.restores import document
-from backups.restores.indices.asked import Asked, Mode
+from backups.restores.indices.asked import REPLICAS, Asked, Mode
 from backups.restores.indices.calls import frozen_call
 from backups.restores.indices.conditions import FAIL, WARN
+from backups.restores.indices.found import Found
 from backups.restores.indices.plan import make_plan
 
 from .situations import GIB, asked, found, live, recorded, room, snapshot
@@ -208,3 +209,33 @@ def test_growing_data_makes_nothing_stale_and_is_said():
 
     assert document.drift(frozen, fresh) == []
     assert document.moved(frozen, fresh) == ["logs-1 has 60 documents now, 57 when this was asked; 10 drop out."]
+
+
+def of_replicas(recorded_ones: str, live_ones: str = "1") -> Found:
+    """logs-1 with so many replicas in the snapshot, and so many now."""
+    settings = {"index": {"number_of_replicas": recorded_ones}} if recorded_ones else {}
+    lives = {"logs-1": live("logs-1", replicas=live_ones, settings={"index": {"number_of_replicas": live_ones}})}
+    return found(live=lives, recorded={"logs-1": recorded(settings=settings)})
+
+
+# what is asked | what was found | copies of the bytes, shards more, whether that is known
+SPACE = {
+    "recorded without replicas": (asked("logs-1", mode=Mode.BESIDE), of_replicas("0"), (1, 1, True)),
+    "recorded with two": (asked("logs-1", mode=Mode.BESIDE), of_replicas("2"), (3, 3, True)),
+    "one was asked for": (asked("logs-1", mode=Mode.BESIDE, settings={REPLICAS: 1}), of_replicas("2"), (2, 2, True)),
+    "not recorded": (asked("logs-1", mode=Mode.BESIDE), of_replicas(""), (2, 2, False)),
+    "a swap keeps those of now": (
+        asked("logs-1", mode=Mode.SWAP),
+        of_replicas("2", "0"),
+        (3, 4, True),
+    ),
+    "in place has those of now already": (asked("logs-1", mode=Mode.IN_PLACE), of_replicas("2", "1"), (3, 1, True)),
+}
+
+
+@pytest.mark.parametrize(("wanted", "given", "needed"), SPACE.values(), ids=SPACE)
+def test_space_and_shards_are_those_of_what_is_restored(wanted, given, needed):
+    space = make_plan(wanted, given).document["space"]
+
+    copies = (space["bytes_peak"] - space["bytes_now"]) / GIB
+    assert (copies, space["shards_peak"] - space["shards_now"], space["exact"]) == needed

@@ -27,10 +27,37 @@ def test_the_way_back_of_a_restore_in_place_brings_back_what_was_there(restores,
     back = restores.planned(services.queue_undo(plan_of(request), actor=cast["operator"]))
 
     asked = Asked.of(back.options)
-    assert asked == Asked(("events-1",), Mode.IN_PLACE, asked.token, aliases=True, freed=frozenset({"events-1"}))
+    known = {"aliases": True, "freed": frozenset({"events-1"}), "least": "R2"}
+    assert asked == Asked(("events-1",), Mode.IN_PLACE, asked.token, **known)
     (call,) = [call for call in back.document["calls"] if call["purpose"] == "restore"]
     assert not {"index_settings", "ignore_index_settings"} & call["body"].keys()
     assert (call["body"]["include_aliases"], call["body"]["partial"]) == (True, False)
+
+
+def test_the_way_back_needs_the_approvals_that_the_restore_had(restores, fake, cast):
+    fake.repositories["nightly"].snapshots["nightly-1"].global_state = True
+    request = restores.ask(restores.plan(Mode.IN_PLACE, global_state=True))
+    assert restores.carry_out(request).state == "succeeded"
+
+    back = restores.planned(services.queue_undo(plan_of(request), actor=cast["operator"]))
+
+    assert (request.risk, back.risk) == ("R3", "R3")
+    assert back.risk_reason == "It replaces 1 live index. It takes back a restore of risk R3."
+    assert restores.ask(back).needed == 2
+    again = restores.planned(services.queue_again(back, actor=cast["operator"]))
+    assert again.risk == "R3"
+
+
+def test_what_a_way_back_keeps_has_its_own_replicas(restores, fake, cast):
+    request = restores.ask(restores.plan(Mode.SWAP))
+    first = restores.carry_out(request)
+    fake.indices["events-1"].replicas = "2"
+    back = restores.ask(restores.planned(services.queue_undo(plan_of(request), actor=cast["operator"])))
+
+    second = restores.carry_out(back)
+
+    assert (first.state, second.state) == ("succeeded", "succeeded")
+    assert [run.safety_copies.get().facts["replicas"] for run in (first, second)] == ["0", "2"]
 
 
 def test_what_was_taken_back_once_is_not_taken_back_again(restores, cast):

@@ -12,6 +12,7 @@ from backups.approvals.models import ApprovalRequest
 from backups.clusters.models import ClusterCredential
 from backups.retention.asking import ask_delete
 from backups.retention.models import CopyForm, Hold, SafetyCopy
+from backups.retention.overview import url_of
 from backups.runs.models import Run, RunState
 from tests.turns import work
 
@@ -201,3 +202,9 @@ def test_what_people_decide_about(snapshot, hold, cast):
     assert snapshot.uuid in html
     assert "Legal hold, case INC-4402." in html
     assert "Hold by" in html
+
+
+def test_the_page_says_how_many_decide_here(as_person, snapshot, hold, settings):
+    settings.APPROVALS_NEEDED = settings.APPROVALS_NEEDED | {"R3": 3}
+    hold(snapshot)
+    assert b"3 other people decide" in as_person("operator").get(f"{url_of(snapshot)}ask/").content

@@ -9,8 +9,10 @@ from django.utils import timezone
 from backups.approvals.models import ApprovalRequest
 from backups.approvals.services import file_request
 from backups.audit.models import AuditEntry
+from backups.restores import reading
 from backups.restores.models import TargetLock
 from backups.retention import index_steps, safety_copies
+from backups.retention.asking import ask_delete
 from backups.retention.models import CopyForm, SafetyCopy, SafetyCopyState
 from backups.retention.safety_copies import due, holds_on_copy, queue_expired
 from backups.runs.models import Run, RunState
@@ -107,6 +109,29 @@ def test_it_goes_when_its_time_is_over(copy, fake, tmp_path):
     if copy.snapshot:
         copy.snapshot.refresh_from_db()
         assert copy.snapshot.state == "deleted"
+
+
+def test_a_deletion_that_people_approved_ends_what_was_kept_in_its_snapshot(as_snapshot, cast, agree):
+    given = {"reason": "We need the space of it, really", "typed_name": as_snapshot.name}
+    asked = ask_delete(actor=cast["operator"], copy=as_snapshot.snapshot, **given)
+
+    run = work(agree(asked))
+
+    as_snapshot.refresh_from_db()
+    assert (run.state, run.error) == ("succeeded", "")
+    assert (as_snapshot.state, as_snapshot.ended_at is not None) == ("removed", True)
+    assert reading.way_back(as_snapshot.run) == []
+    assert AuditEntry.objects.get(action="safety_copy.removed").run == run.pk
+
+
+def test_a_snapshot_that_is_gone_keeps_nothing(as_snapshot, fake):
+    run = removal(as_snapshot)
+    fake.repositories[as_snapshot.snapshot.repository.name].snapshots.clear()
+
+    work(run)
+
+    as_snapshot.refresh_from_db()
+    assert (run.state, as_snapshot.state) == ("failed", "missing")
 
 
 def test_it_is_queued_once(copy):

@@ -32,13 +32,6 @@ MODES = {
 REPLICAS = "index.number_of_replicas"
 TIER = "index.routing.allocation.include._tier_preference"
 
-OVERRIDES = {
-    REPLICAS: "Replicas",
-    TIER: "Data tier",
-    "index.refresh_interval": "Refresh interval",
-}
-"""The settings that may be set on what is restored: the server refuses none, and keeps what it does not know."""
-
 RESETS = {
     "index.lifecycle.name": "Lifecycle policy, which may delete an old index at once",
     "index.lifecycle.rollover_alias": "Rollover alias of the lifecycle policy",
@@ -54,7 +47,7 @@ class Asked:
     """``names`` are exact names of indices in the snapshot, ``streams`` of data streams. ``template`` makes the new
     names of ``beside``; ``skip`` are those that were taken out in the plan. ``token`` is in the names of what the
     restore makes. ``freed`` are those that shall take writes again: a safety snapshot keeps the block that it was
-    taken under."""
+    taken under. ``least`` is the risk that the plan has at least: that of a restore which is taken back."""
 
     names: tuple[str, ...]
     mode: str
@@ -68,6 +61,7 @@ class Asked:
     resets: tuple[str, ...] = ()
     streams: tuple[str, ...] = ()
     freed: frozenset[str] = frozenset()
+    least: str = ""
 
     def as_options(self) -> dict:
         """JSON, for a row."""
@@ -76,7 +70,7 @@ class Asked:
 
     @classmethod
     def of(cls, options: Mapping) -> "Asked":
-        """From ``as_options``; older ones name no streams, and nothing that is freed."""
+        """From ``as_options``; older ones name no streams, nothing that is freed, and no least risk."""
         lists = {key: tuple(options.get(key, ())) for key in ("names", "resets", "streams")}
         sets = {key: frozenset(options.get(key, ())) for key in ("skip", "freed")}
         return cls(**{**options, **lists, **sets})

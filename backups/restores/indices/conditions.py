@@ -8,7 +8,7 @@ from backups.repositories.preflight import FAIL, OK, WARN, Line
 from backups.templatetags.formats import count_of, number, size
 
 from . import allocation, streams
-from .asked import Asked, Mode
+from .asked import REPLICAS, Asked, Mode
 from .found import Found
 from .row import Action, Row
 
@@ -38,13 +38,15 @@ def lines(asked: Asked, found: Found, rows: Sequence[Row], space: Space) -> list
     return sorted(said, key=lambda line: (FAIL, WARN, OK).index(line.state))
 
 
-def space_of(found: Found, rows: Sequence[Row], replicas: int | None = None) -> Space:
+def space_of(asked: Asked, found: Found, rows: Sequence[Row]) -> Space:
     """What the restore needs. A clone shares the files of what it is a clone of, so only what is restored counts;
-    what is overwritten in place is not counted as freed, because it is freed last."""
+    what is overwritten in place is not counted as freed, because it is freed last. What is restored has the replicas
+    that were recorded, where nothing else was asked."""
     going = [row for row in rows if row.goes]
-    copies = {row.source: 1 + _replicas(row, replicas) for row in going}
+    replicas = {row.source: _replicas(asked, found, row) for row in going}
+    copies = {name: 1 + (1 if said is None else said) for name, said in replicas.items()}
     needed = sum((row.bytes or 0) * copies[row.source] for row in going)
-    shards = sum(_shards_more(row) * copies[row.source] for row in going)
+    shards = sum(_shards_more(row, copies[row.source]) for row in going)
     room = found.room
     total, free = (sum(getattr(node, name) for node in room.nodes) for name in ("bytes_total", "bytes_free"))
     return Space(
@@ -56,23 +58,30 @@ def space_of(found: Found, rows: Sequence[Row], replicas: int | None = None) -> 
         shards_now=room.shards_now - found.closed_shards,
         shards_peak=room.shards_now - found.closed_shards + shards,
         shards_most=room.shards_most,
-        exact=all(row.bytes is not None and row.primaries is not None for row in going),
+        exact=all(
+            row.bytes is not None and row.primaries is not None and replicas[row.source] is not None for row in going
+        ),
     )
 
 
-def _shards_more(row: Row) -> int:
-    """Primary shards at the fullest moment: a swap has the live index, the copy and the clone at once, and what is
-    overwritten in place is there already."""
-    restored = row.primaries or 1
+def _shards_more(row: Row, copies: int) -> int:
+    """Shards at the fullest moment: a swap has the live index, the copy and the clone at once, and of what is
+    overwritten in place as many are there already as the live index has."""
+    restored, live = (row.primaries or 1) * copies, (row.primaries_now or row.primaries or 1) * _copies_now(row)
     if not row.work:
-        return 0 if row.action == Action.REPLACE else restored
-    return restored + (row.primaries_now or restored if row.before else 0)
+        return max(0, restored - live) if row.action == Action.REPLACE else restored
+    return restored + (live if row.before else 0)
 
 
-def _replicas(row: Row, asked: int | None) -> int:
-    if asked is not None:
-        return asked
-    return int(row.replicas) if row.replicas.isdigit() else 1
+def _copies_now(row: Row) -> int:
+    return 1 + (int(row.replicas) if row.replicas.isdigit() else 1)
+
+
+def _replicas(asked: Asked, found: Found, row: Row) -> int | None:
+    """Of what is restored; None where nobody recorded them."""
+    recorded = found.recorded[row.source].settings if row.source in found.recorded else {}
+    said = str(asked.settings.get(REPLICAS, recorded.get("index", {}).get("number_of_replicas", "")))
+    return int(said) if said.isdigit() else None
 
 
 def _snapshot(asked: Asked, found: Found, rows, space) -> Iterator[Line]:

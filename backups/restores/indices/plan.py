@@ -41,8 +41,7 @@ class Plan(NamedTuple):
 def make_plan(asked: Asked, found: Found) -> Plan:
     """What exactly would happen, what speaks against it, and how much harm it could do."""
     made = streams.rows(asked, found)
-    overrides = asked.settings.get("index.number_of_replicas")
-    space = conditions.space_of(found, made, None if overrides is None else int(overrides))
+    space = conditions.space_of(asked, found, made)
     said = conditions.lines(asked, found, made, space)
     risk, why = risk_of(asked, made)
     blocked = _blocked(made, said)
@@ -97,6 +96,13 @@ def consequence(found: Found, made: Sequence[Row]) -> str:
 
 def risk_of(asked: Asked, made: Sequence[Row]) -> tuple[str, str]:
     """How much harm it could do, with the reason in words."""
+    risk, why = _risk_of(asked, made)
+    if asked.least > risk:
+        return asked.least, f"{why} It takes back a restore of risk {asked.least}."
+    return risk, why
+
+
+def _risk_of(asked: Asked, made: Sequence[Row]) -> tuple[str, str]:
     if asked.global_state:
         return Risk.R3, "It brings back settings and templates of the whole cluster."
     if replaced := sum(row.action == Action.REPLACE for row in made):

@@ -8,6 +8,8 @@ from backups import clock
 from backups.retention.models import CopyForm, SafetyCopy, SafetyCopyState
 from backups.runs import Stay
 
+from .asked import REPLICAS
+from .calls import Purpose
 from .job import IndicesJob
 from .row import Row
 from .swap import Stand
@@ -29,7 +31,7 @@ def _wanted(job: IndicesJob, row: Row) -> SafetyCopy:
         name=row.before,
         of=row.source,
         bytes=row.bytes_now,
-        facts={"aliases": dict(row.aliases_now), "replicas": row.replicas},
+        facts={"aliases": dict(row.aliases_now), "replicas": _replicas(job, row)},
     )
 
 
@@ -43,7 +45,7 @@ def keep(job: IndicesJob, row: Row, stand: Stand) -> None:
         return
     facts = {
         "aliases": dict(row.aliases_now),
-        "replicas": row.replicas,
+        "replicas": _replicas(job, row),
         "uuid": stand.before.uuid if stand.before else "",
         "documents": stand.before.documents if stand.before else None,
     }
@@ -55,6 +57,13 @@ def keep(job: IndicesJob, row: Row, stand: Stand) -> None:
         a.record("safety_copy.made", rows.get(), change={"of": row.source, "until": until}, run=job.turn.run.pk)
 
     job.turn.write(write)
+
+
+def _replicas(job: IndicesJob, row: Row) -> str:
+    """Of the index that is kept: a way back has those of what it puts in place in its row, and those of what it keeps
+    in the call that does so."""
+    kept = job.calls(Purpose.KEEP, row.source)
+    return str(kept[0]["body"]["settings"][REPLICAS]) if kept else row.replicas
 
 
 def drop(job: IndicesJob) -> None:
