@@ -156,6 +156,8 @@ IN_DOCUMENTS = (
     "archives",
     "archive",
     "archive-profile-change",
+    "restore-plan",
+    "restore-request",
     "cluster",
     "repository",
     "audit",
