@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from backups import clock
-from backups.audit import act
 from backups.audit.acts import Act
 from backups.runs.models import Run
 
@@ -97,19 +96,6 @@ def require_started(run: Run) -> ApprovalRequest:
     if (run.pk, request.digest) not in logged(request).started:
         raise NotAdmitted(f"The log has no entry of the start of {request.number} by this run.")
     return request
-
-
-def invalidate(request: ApprovalRequest, why: str) -> bool:
-    """What people agreed to is not so any more (``why`` says what): nobody shall carry it out. False when the request
-    was closed before."""
-    with act(None) as a:
-        locked = moves.lock(request)
-        if not locked.is_open:
-            return False
-        moves.close(locked, RequestState.INVALIDATED, why)
-        a.record("request.invalidated", locked, change={"why": why}, run=locked.run_id)
-        mail.post(locked, MailAbout.ENDED, [locked.requester])
-    return True
 
 
 def _admission(request: ApprovalRequest, digest: str) -> Admission:

@@ -208,15 +208,6 @@ def test_a_run_that_does_not_begin_closes_its_request(approved, state):
     assert AuditEntry.objects.filter(action=admissions.ACTIONS[state], run=request.run_id).count() == 1
 
 
-def test_it_is_called_off_from_outside_once(approved):
-    request = approved()
-    assert admissions.invalidate(request, "The snapshot is gone.") is True
-    assert admissions.invalidate(request, "The snapshot is gone.") is False
-
-    request.refresh_from_db()
-    assert (request.state, request.ending) == (RequestState.INVALIDATED, "The snapshot is gone.")
-
-
 def test_other_runs_belong_to_no_request(approved):
     request = approved()
     other = Run.objects.create(kind="make", key="other", subject="x", params={"request": request.pk})

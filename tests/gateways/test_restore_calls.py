@@ -35,7 +35,6 @@ def call(indices=("a", "b"), **options):
         ),
         ({"include_aliases": True, "partial": True, "capabilities": OLD}, {"include_aliases": True, "partial": True}),
         ({"global_state": True}, {"include_global_state": True, "feature_states": ["none"]}),
-        ({"feature_states": ["kibana"]}, {"feature_states": ["kibana"]}),
         (
             {"index_settings": {"index.number_of_replicas": 0}, "ignore_index_settings": ["index.lifecycle.name"]},
             {
@@ -84,11 +83,6 @@ def test_a_restore_cannot_rename_two_to_one_or_to_a_name_that_is_refused():
         call(rename=("^.+$", "same"))
     with pytest.raises(BadRename, match="lower case"):
         call(rename=("^(.+)$", "X-$1"))
-
-
-def test_feature_states_are_not_dropped_without_a_word():
-    with pytest.raises(ValueError, match="knows no feature states"):
-        call(capabilities=OLD, feature_states=["kibana"])
 
 
 @pytest.mark.parametrize(

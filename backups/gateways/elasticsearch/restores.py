@@ -103,7 +103,6 @@ def restore_call(
     index_settings: Mapping[str, Any] | None = None,
     ignore_index_settings: Sequence[str] = (),
     global_state: bool = False,
-    feature_states: Sequence[str] = (),
     capabilities: Capabilities,
 ) -> Call:
     """Starts a restore of exactly these indices of the snapshot.
@@ -125,7 +124,9 @@ def restore_call(
         body["index_settings"] = dict(index_settings)
     if ignore_index_settings:
         body["ignore_index_settings"] = list(ignore_index_settings)
-    body |= _feature_states(feature_states, capabilities)
+    if capabilities.feature_states:
+        # Without this word the global state brings system indices that nobody chose.
+        body["feature_states"] = ["none"]
     parts = ("_snapshot", exact(repository), exact(snapshot), "_restore")
     return Call("POST", parts, {"wait_for_completion": False}, body)
 
@@ -210,13 +211,6 @@ def why_unassigned(client: Client, index: str, shard: int) -> str:
     if "Caused by:" in details or "nested:" in details:
         return _root_of(details)
     return _root_of(_decided(found) or details or str(found.get("allocate_explanation") or info.get("reason") or ""))
-
-
-def _feature_states(asked: Sequence[str], capabilities: Capabilities) -> dict[str, list[str]]:
-    """Without the word "none" the global state brings system indices that nobody chose."""
-    if asked and not capabilities.feature_states:
-        raise ValueError("This server knows no feature states.")
-    return {"feature_states": list(asked) or ["none"]} if capabilities.feature_states else {}
 
 
 def _entry(call: Call, found: dict) -> Entry:

@@ -3,7 +3,6 @@
 The same arguments give the same document; making it anew at the start shows what is different by then.
 """
 
-import hashlib
 from collections.abc import Sequence
 
 from backups.approvals.models import Risk
@@ -46,7 +45,6 @@ def make_plan(asked: Asked, found: Found) -> Plan:
         "rows": [row.as_dict() for row in [*databases, *files[:MOST_ROWS]]],
         "more": left_over(files),
         "folders": folders,
-        "difference": _digest(folders),
         "checks": [line.as_dict() for line in said],
         "space": {"disks": conditions.disks(asked, found), "redis": _memory(found)},
         "seconds": round(written / found.rate, 1) if found.rate else None,
@@ -145,10 +143,6 @@ def in_words(asked: Asked, folders: Sequence[dict], databases: Sequence[Row]) ->
 def _source(found: Found) -> dict:
     made = found.made_at.isoformat() if found.made_at else None
     return {"archive": found.archive, "digest": found.digest, "taken_at": made, "state": found.state}
-
-
-def _digest(folders: Sequence[dict]) -> str:
-    return hashlib.sha256("".join(folder["digest"] for folder in folders).encode()).hexdigest()
 
 
 def _memory(found: Found) -> list[dict]:

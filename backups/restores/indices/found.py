@@ -26,10 +26,6 @@ class Recorded:
     mapping: Mapping[str, Any] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def documents(self) -> int | None:
-        return self.high if self.low == self.high else None
-
 
 @dataclass(frozen=True)
 class Live:
