@@ -1,8 +1,6 @@
-"""What a plan says of an index is what a real 8.19 does with it: 12 situations, and 60 in `make test-long`.
-``REALITY_SEED`` makes others by chance."""
+"""What a plan says of an index is what a real 8.19 does with it."""
 
 import json
-import os
 import zlib
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,22 +25,16 @@ from backups.snapshots.services import queue_snapshot
 from tests.elasticsearch.scene import Scene
 from tests.gateways.scenes import until
 from tests.restores.asking import Asking
+from tests.restores.generated import cases
 from tests.restores.reality import NEWER, PARTIAL, Situation, Stage, situations
 from tests.turns import work
 
-NUMBER, SEED = 60, int(os.environ.get("REALITY_SEED", "7"))
-SHORT = 12
-LONG = pytest.mark.long("servers")
-CASES = [
-    pytest.param(situation, marks=[] if number < SHORT else [LONG], id=str(situation))
-    for number, situation in enumerate(situations(NUMBER, SEED))
-]
 COPIES = ("number_of_shards", "number_of_replicas")
 FIRST_CALLS = (For.CLOSE, For.RESTORE, For.BLOCK_LIVE, For.KEEP)
 """Those that the server may refuse because of what the plan is about."""
 
 
-@pytest.mark.parametrize("situation", CASES)
+@pytest.mark.parametrize("situation", cases(situations))
 def test_the_server_does_what_the_plan_says(real_elasticsearch, cast, situation):
     scene, asking = Scene(real_elasticsearch), Asking(cast)
     index, other = scene.index("logs", 5), scene.index("other", 3)

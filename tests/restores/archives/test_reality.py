@@ -1,6 +1,5 @@
-"""What a plan says of each file is what the restore then does: 12 situations, and REALITY=60 for more by chance."""
+"""What a plan says of each file is what the restore then does."""
 
-import os
 import random
 from pathlib import Path
 
@@ -10,12 +9,12 @@ from backups.archives.models import ArchiveProfile
 from backups.restores import document
 from backups.restores.models import RestorePlan
 from backups.runs.models import Effect, RunState
+from tests.restores.generated import cases
 from tests.turns import work
 
 from .reality import EDITS, Situation, grow, happened, seen, situations
 from .whereabouts import PLACES, Mounts, elsewhere
 
-NUMBER, SEED = int(os.environ.get("REALITY", "12")), int(os.environ.get("REALITY_SEED", "7"))
 STRICTER = ("Nothing is left to restore", "all that is in it would go", "is the console's own", "is not empty")
 """Our own rules, which the system does not have."""
 
@@ -65,7 +64,7 @@ def settle(tree, profile, settings, mounts, request):
     return make
 
 
-@pytest.mark.parametrize("situation", situations(NUMBER, SEED), ids=str)
+@pytest.mark.parametrize("situation", cases(situations))
 def test_the_restore_does_what_the_plan_says(situation, settle, sent, monkeypatch, request):
     try:
         options, folder = settle(situation)

@@ -1,7 +1,4 @@
-"""What a plan says of a Redis database is what the restore then does with its keys: 12 situations, and REALITY=60 for
-more by chance."""
-
-import os
+"""What a plan says of a Redis database is what the restore then does with its keys."""
 
 import pytest
 from django.conf import settings
@@ -14,13 +11,13 @@ from backups.restores.models import RestorePlan
 from backups.runs.models import RunState
 from tests.gateways.redis.conftest import redis_server
 from tests.gateways.redis.servers import DEBUG, Server
+from tests.restores.generated import cases
 from tests.turns import work
 
 from .redis_reality import PASSWORD, USER, happened, harm, keys_of, refill, situations
 
 __all__ = ["redis_server"]  # the fixture
 pytestmark = pytest.mark.django_db
-NUMBER, SEED = int(os.environ.get("REALITY", "12")), int(os.environ.get("REALITY_SEED", "7"))
 STRICTER = ("Nothing is left to restore", "The archive has no keys", "not with replacing all", "lacks +flushdb")
 """Our own rules, which the server does not have."""
 
@@ -43,7 +40,7 @@ def server(one_server, profile, situation) -> Server:
     return one_server
 
 
-@pytest.mark.parametrize("situation", situations(NUMBER, SEED), ids=str)
+@pytest.mark.parametrize("situation", cases(situations))
 def test_the_restore_does_what_the_plan_says(situation, server, archive, planned, sent, monkeypatch):
     assert archive.state == "verified"
     harm(server, situation)
