@@ -4,6 +4,7 @@ from backups.gateways.elasticsearch import restores, room, swapping
 from backups.gateways.elasticsearch.answers import acknowledged
 from backups.gateways.elasticsearch.call import Call
 from backups.gateways.elasticsearch.client import Client
+from backups.gateways.elasticsearch.settings import cluster_settings
 from tests.contract.exchanges import Users, _try
 from tests.gateways.scenes import Scene, until
 
@@ -36,12 +37,15 @@ def run(scene: Scene) -> list[dict]:
 
 def _cluster_calls(users: Users) -> None:
     for client in (users.everyday, *users.others):
-        _try(room.room, client)
-        _try(swapping.auto_create, client)
+        _try(_room, client)
     for client in dict.fromkeys((users.everyday, users.restricted)):
         _send(client, swapping.auto_create_call("-contract-x,+*"))
-        _try(swapping.auto_create, client)
+        _try(cluster_settings, client)
         _send(client, swapping.auto_create_call(None))
+
+
+def _room(client: Client) -> None:
+    room.room(client, cluster_settings(client))
 
 
 def _refused_calls(scene: Scene, users: Users, repository: str, source: str) -> None:
