@@ -14,7 +14,7 @@ from backups.runs import Next, Stay, Turn
 from backups.runs.models import Level, RunState
 from backups.templatetags.formats import count_of
 
-from . import overwriting, removing
+from . import overwriting
 from .calls import frozen_call
 from .job import CLOCKS_DIFFER, IndicesJob
 
@@ -26,8 +26,6 @@ def copy(turn: Turn):
     """One turn: close what is overwritten, send the next batch, or look how far it is."""
     job = IndicesJob.of(turn)
     batch = turn.memory.get("batch", 0)
-    if "removing" in turn.memory:
-        return removing.remove(job)
     if batch == len(job.batches):
         turn.remember(copied_at=clock.now())
         return Next(f"{count_of(len(job.going), 'index', 'indices')} copied")
@@ -46,7 +44,7 @@ def _send(job: IndicesJob, batch: int):
     call = frozen_call(planned)
     if turn.memory.get("announced") != batch:
         if turn.cancel_requested:
-            return removing.begin(job, RunState.CANCELLED, "Cancelled.")
+            return job.take_back(RunState.CANCELLED, "Cancelled.")
         turn.log(call.text(), Level.CALL)
         turn.remember(announced=batch, announced_at=clock.now(), known=_known_uuids(job, batch))
         return Stay()
@@ -63,7 +61,7 @@ def _send(job: IndicesJob, batch: int):
         turn.log(f"{error.message} Looking for it on the cluster.", Level.WARNING)
         turn.remember(lost_at=clock.now())
     except Answered as error:
-        return removing.begin(job, RunState.FAILED, error.message, error.detail)
+        return job.take_back(RunState.FAILED, error.message, error.detail)
     turn.remember(sent_at=sent_at)
     return Stay()
 
@@ -77,7 +75,7 @@ def _known_uuids(job: IndicesJob, batch: int) -> list[str]:
 
 def _not_sent(job: IndicesJob, error: GatewayError):
     """No byte of this batch has left."""
-    return removing.begin(job, RunState.FAILED, f"Nothing was sent. {error.message}", error.detail)
+    return job.take_back(RunState.FAILED, f"Nothing was sent. {error.message}", error.detail)
 
 
 def _follow(job: IndicesJob, batch: int):
@@ -93,7 +91,7 @@ def _follow(job: IndicesJob, batch: int):
     _remember_uuid(turn, batch, shards)
     turn.progress = _progress(turn, running, shards)
     if turn.cancel_requested and running:
-        return removing.begin(job, RunState.CANCELLED, "Cancelled.")
+        return job.take_back(RunState.CANCELLED, "Cancelled.")
     if running or not es.settled(client, targets):
         turn.forget("gone")
         return Stay(1)
@@ -120,7 +118,7 @@ def _still_lost(job: IndicesJob):
     why = f"The restore did not reach the cluster: {LOST_FOR.seconds} s later there is no trace of it."
     if job.in_place and overwriting.is_untouched(job):
         job.turn.forget("sent_at")
-    return removing.begin(job, RunState.FAILED, why)
+    return job.take_back(RunState.FAILED, why)
 
 
 def _remember_uuid(turn: Turn, batch: int, shards: list[es.ShardRecovery]) -> None:

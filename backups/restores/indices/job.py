@@ -12,6 +12,7 @@ from backups.gateways.elasticsearch.capabilities import Capabilities
 from backups.gateways.elasticsearch.errors import NotFound, OutcomeUnknown
 from backups.gateways.elasticsearch.swapping import AUTO_CREATE
 from backups.restores.job import Job
+from backups.runs import Stay
 from backups.runs.models import Level
 
 from .asked import Mode
@@ -96,3 +97,10 @@ class IndicesJob(Job):
             pass
         except OutcomeUnknown as error:
             self.turn.log(f"{error.message} Looking whether it was done.", Level.WARNING)
+
+    def take_back(self, state: str, why: str, detail: str = "") -> Stay:
+        """From the next turn on what the restore made is removed (``removing``), whatever step it is at. ``state`` is
+        how the run will end, ``why`` the sentence for it."""
+        self.turn.log(why, Level.WARNING)
+        self.turn.remember(removing={"state": state, "why": why, "detail": detail[:20_000]})
+        return Stay()

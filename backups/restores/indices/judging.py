@@ -11,7 +11,7 @@ from backups.restores import verdict
 from backups.runs import Next, Stay, Turn
 from backups.runs.models import Effect, Level, RunState
 
-from . import overwriting, removing, streams
+from . import overwriting, streams
 from .job import IndicesJob
 from .row import Row
 from .stream_verdict import with_streams
@@ -28,10 +28,8 @@ def judge(turn: Turn):
     """Good: on to the next step. Incomplete as it was asked for: as well. Anything else is taken back whole, because
     nothing live was touched yet."""
     job = IndicesJob.of(turn)
-    if "removing" in turn.memory:
-        return removing.remove(job)
     if turn.cancel_requested:
-        return removing.begin(job, RunState.CANCELLED, "Cancelled.")
+        return job.take_back(RunState.CANCELLED, "Cancelled.")
     try:
         judged = _judged(job)
     except GatewayError as error:
@@ -45,7 +43,7 @@ def judge(turn: Turn):
     _remember(turn, judged)
     for index in (index for one in judged for index in one.indices):
         turn.log(index.sentence, Level.DONE if index.state == verdict.SUCCEEDED else Level.ERROR)
-    return Next(sentence) if good else removing.begin(job, RunState.FAILED, sentence)
+    return Next(sentence) if good else job.take_back(RunState.FAILED, sentence)
 
 
 def end(turn: Turn):

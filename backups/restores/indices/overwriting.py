@@ -25,7 +25,6 @@ from backups.snapshots import services as snapshots
 from backups.snapshots import steps as snapshot_steps
 from backups.snapshots.models import Snapshot
 
-from . import removing
 from .calls import Purpose, frozen_call, replaced
 from .job import IndicesJob
 
@@ -39,8 +38,6 @@ def keep(turn: Turn):
     """One turn of the safety snapshot, which is made by the steps of every snapshot. Nothing is changed before it is
     verified: any other end of it is the end of the restore."""
     job = IndicesJob.of(turn)
-    if "removing" in turn.memory:
-        return removing.remove(job)
     phase = turn.memory.get("keeping")
     if phase is None:
         return _announce(job) if replaced(job.going) else Next("Nothing live is overwritten")
@@ -54,8 +51,8 @@ def keep(turn: Turn):
         return _kept(job)
     why = outcome.error or outcome.note
     if outcome.state == RunState.CANCELLED:
-        return removing.begin(job, RunState.CANCELLED, why)
-    return removing.begin(job, RunState.FAILED, f"There is no good safety snapshot. {why}", outcome.detail)
+        return job.take_back(RunState.CANCELLED, why)
+    return job.take_back(RunState.FAILED, f"There is no good safety snapshot. {why}", outcome.detail)
 
 
 def _announce(job: IndicesJob):

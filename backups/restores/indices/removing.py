@@ -11,13 +11,6 @@ from backups.runs.models import Effect, Level, RunState
 from . import overwriting, safety, streams
 
 
-def begin(job, state: str, why: str, detail: str = "") -> Stay:
-    """From the next turn on ``remove`` works. ``state`` is how the run will end, ``why`` the sentence for it."""
-    job.turn.log(why, Level.WARNING)
-    job.turn.remember(removing={"state": state, "why": why, "detail": detail[:20_000]})
-    return Stay()
-
-
 def remove(job) -> Stay | Done:
     """One turn: delete what is there of the restore, until nothing is. Only what was free when the plan was made, and
     was made by a call of this run: before one was sent there is nothing to delete."""

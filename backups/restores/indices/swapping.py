@@ -23,7 +23,7 @@ from backups.runs import Next, Stay, Turn
 from backups.runs.models import Level, RunState
 from backups.templatetags.formats import count_of
 
-from . import calls, removing, safety
+from . import calls, safety
 from .calls import Purpose, frozen_call
 from .job import IndicesJob
 from .row import Row
@@ -64,8 +64,6 @@ ASK_AGAIN = 5
 def swap(turn: Turn):
     """One turn of the swap of the first index that is not in place yet."""
     job = IndicesJob.of(turn)
-    if "removing" in turn.memory:
-        return removing.remove(job)
     if "safety" not in turn.memory:
         return safety.announce(job)
     if turn.run.claims > 1:
@@ -246,7 +244,7 @@ def _finished(job: IndicesJob, row: Row, stand: Stand):
     if turn.memory.get("back"):
         why = turn.memory.get("why_back", "Cancelled.")
         state = RunState.CANCELLED if turn.cancel_requested else RunState.FAILED
-        return removing.begin(job, state, why)
+        return job.take_back(state, why)
     turn.log(f"{row.source} is in place{f'; the old one is kept as {row.before}' if row.before else ''}.", Level.DONE)
     # In place it has what the copy had; what writers add from now on comes on top.
     documents = turn.memory.get("swapped_documents", {}) | {row.source: turn.memory.get("documents")}
