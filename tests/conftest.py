@@ -1,6 +1,7 @@
 """Fixtures of every test: the cast, signed-in browsers, and runs worked on in-process."""
 
 import time
+from dataclasses import replace
 
 import pytest
 from django.contrib.auth.hashers import make_password
@@ -14,6 +15,9 @@ from backups.access.gate import STEPPED_UP_AT
 from backups.access.models import User
 from backups.accounts.cast import CAST
 from backups.audit import triggers
+from backups.clusters import connection
+from backups.clusters.models import Cluster
+from tests.fakes.proxy import Proxy
 
 pytest_plugins = ["tests.conftest_elasticsearch", "tests.conftest_postgres"]
 
@@ -95,3 +99,15 @@ def run_until_over():
         raise AssertionError(f"{run} is still {run.state} after {turns} turns, at step {run.step}")
 
     return work
+
+
+@pytest.fixture
+def proxy(fake, cluster, settings, tmp_path, monkeypatch):
+    """Between the console, which waits a second for an answer, and the fake that the test's package connects to."""
+    settings.CA_DIR = tmp_path
+    opened = connection._access
+    monkeypatch.setattr(connection, "_access", lambda *given, **more: replace(opened(*given, **more), patience=1.0))
+    with Proxy(fake.url, "") as proxy:
+        (tmp_path / "proxy.pem").write_text(proxy.ca_pem)
+        Cluster.objects.filter(pk=cluster.pk).update(addresses=[proxy.url], ca_file="proxy.pem")
+        yield proxy

@@ -24,7 +24,6 @@ from .models import RestorePlan
 FORM = "restores:plan"
 TITLE = RestorePlan._meta.get_field("title").max_length
 PLAN_CHECK, UNDO_CHECK, COMPARE_CHECK = "restore_plan", "undo_plan", "compare_plan"
-BESIDE, SWAP, IN_PLACE, UNDO = "restore_beside", "restore_swap", "restore_in_place", "restore_undo"
 TEMPLATES = {"indices": "backups/restores/_indices.html", "archive": "backups/restores/_archive.html"}
 
 # A plan that nobody asked for is not kept: the cluster has moved on.
@@ -59,7 +58,7 @@ def queue_plan(*, actor, snapshot: Snapshot, options: dict, earlier: int | None 
     if not may(actor, "restore.request"):
         raise Denied("restore.request")
     params = {"snapshot": snapshot.pk, "options": options, "template": "backups/restores/_checked.html"}
-    params |= {"earlier": earlier} if earlier else {}
+    params |= replacing(earlier)
     return queue_check(PLAN_CHECK, actor=actor, form=FORM, params=params)
 
 
@@ -94,6 +93,11 @@ def queue_again(plan: RestorePlan, *, actor, skip: list[str] = (), earlier: int 
     return queue_plan(actor=actor, snapshot=plan.snapshot, options=options, earlier=earlier)
 
 
+def replacing(earlier: int | None) -> dict:
+    """For the parameters of a look: the request that its plan takes the place of, if any."""
+    return {"earlier": earlier} if earlier else {}
+
+
 def asked_for(plan: RestorePlan | None) -> int | None:
     """The request of this plan that ended without being carried out: a new one names it."""
     return plan.request_id if plan and plan.came_to_nothing else None
@@ -119,7 +123,7 @@ def queue_undo(plan: RestorePlan, *, actor, earlier: int | None = None) -> Run:
         asked = Asked(tuple(sorted(names)), Mode.IN_PLACE, new_token(), **given)
         return queue_plan(actor=actor, snapshot=kept[0].snapshot, options=asked.as_options(), earlier=earlier)
     params = {"undoes": run.pk, "token": new_token(), "template": "backups/restores/_checked.html"}
-    params |= {"earlier": earlier} if earlier else {}
+    params |= replacing(earlier)
     return queue_check(UNDO_CHECK, actor=actor, form=FORM, params=params)
 
 

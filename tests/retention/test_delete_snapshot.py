@@ -1,14 +1,12 @@
 """Deleting a snapshot that nothing holds, on the fake."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from backups.access import Denied
 from backups.audit.models import AuditEntry
-from backups.clusters import connection
-from backups.clusters.models import Cluster, ClusterCredential
+from backups.clusters.models import ClusterCredential
 from backups.repositories.models import Repository
 from backups.retention import steps
 from backups.retention.copies import RetentionError
@@ -20,7 +18,7 @@ from backups.snapshots import collector
 from backups.snapshots.models import Snapshot, SnapshotProfile
 from backups.snapshots.services import queue_snapshot
 from backups.worker.kinds import KINDS
-from tests.fakes.proxy import LATE, LOST, NEVER, Proxy
+from tests.fakes.proxy import LATE, LOST, NEVER
 from tests.turns import lease, work
 
 from .conftest import WHY
@@ -219,18 +217,6 @@ def test_a_refusal_deletes_nothing(fake, snapshot, delete):
 
     assert (run.state, run.effect) == ("failed", "none")
     assert snapshot.name in on_server(fake)
-
-
-@pytest.fixture
-def proxy(fake, cluster, settings, tmp_path, monkeypatch):
-    """Between the console, which waits a second for an answer, and the fake."""
-    settings.CA_DIR = tmp_path
-    opened = connection._access
-    monkeypatch.setattr(connection, "_access", lambda *given, **more: replace(opened(*given, **more), patience=1.0))
-    with Proxy(fake.url, "") as proxy:
-        (tmp_path / "proxy.pem").write_text(proxy.ca_pem)
-        Cluster.objects.filter(pk=cluster.pk).update(addresses=[proxy.url], ca_file="proxy.pem")
-        yield proxy
 
 
 @pytest.mark.parametrize("how", [LOST, LATE, NEVER])

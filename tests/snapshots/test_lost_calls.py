@@ -3,14 +3,11 @@
 The same table runs on real servers in ``tests/elasticsearch/test_servers.py``.
 """
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
-from backups.clusters import connection
-from backups.clusters.models import Cluster
 from backups.repositories import steps as repository_steps
 from backups.repositories.services import request_registration
 from backups.runs import request_cancel
@@ -21,18 +18,6 @@ from tests.fakes.proxy import LATE, LOST, NEVER, Proxy
 from tests.turns import work
 
 NAME = "nightly-1"
-
-
-@pytest.fixture
-def proxy(fake, cluster, settings, tmp_path, monkeypatch):
-    """Between the console, which waits a second for an answer, and the fake."""
-    settings.CA_DIR = tmp_path
-    opened = connection._access
-    monkeypatch.setattr(connection, "_access", lambda *given, **more: replace(opened(*given, **more), patience=1.0))
-    with Proxy(fake.url, "") as proxy:
-        (tmp_path / "proxy.pem").write_text(proxy.ca_pem)
-        Cluster.objects.filter(pk=cluster.pk).update(addresses=[proxy.url], ca_file="proxy.pem")
-        yield proxy
 
 
 @pytest.fixture

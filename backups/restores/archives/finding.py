@@ -18,6 +18,7 @@ from backups.archives.models import Archive, ArchiveState
 from backups.archives.sources import Source, literal
 from backups.gateways import nifi
 from backups.gateways.filetree import identities
+from backups.restores import kinds
 from backups.restores.models import TargetLock
 from backups.runs.models import Run, RunState
 
@@ -265,6 +266,6 @@ def busy() -> frozenset[str]:
 
 def rate() -> float | None:
     """Bytes a second, the median of the newest good restores on this host; None where there was none."""
-    done = Run.objects.filter(kind="restore_files", state=RunState.SUCCEEDED, host=settings.WORKER_HOST)
+    done = Run.objects.filter(kind=kinds.FILES, state=RunState.SUCCEEDED, host=settings.WORKER_HOST)
     known = [value for value in done.order_by("-pk").values_list("result__rate", flat=True)[:20] if value]
     return median(known[:RATES]) if known else None

@@ -6,6 +6,7 @@ The same arguments give the same document; making it anew at the start shows wha
 from collections.abc import Sequence
 
 from backups.approvals.models import Risk
+from backups.restores import kinds
 from backups.restores.indices.plan import Plan
 from backups.restores.targets import path_target, redis_target
 from backups.templatetags.formats import count_of, number
@@ -16,7 +17,6 @@ from .found import REMOVE, REPLACE, Found
 from .rows import BLOCKED, FILE, MOST_ROWS, ORDER, Row, file_rows, folder_facts, left_over, newer_of, redis_rows
 
 VERSION = 1
-RUN_KIND = "restore_files"
 
 
 def make_plan(asked: Asked, found: Found) -> Plan:
@@ -32,7 +32,7 @@ def make_plan(asked: Asked, found: Found) -> Plan:
     document = {
         "v": VERSION,
         "kind": "archive",
-        "run_kind": RUN_KIND,
+        "run_kind": kinds.FILES,
         "consequence": consequence(found, made),
         "token": asked.token,
         "options": asked.as_options(),

@@ -4,7 +4,7 @@ but the plan."""
 from backups import clock
 from backups.archives.format.errors import Cancelled
 from backups.archives.models import Archive
-from backups.restores import services
+from backups.restores import kinds, services
 from backups.restores.indices.plan import Plan
 from backups.runs import Done, Kind, Step, Turn
 from backups.runs.models import Effect, Run, RunState
@@ -48,7 +48,7 @@ def _keep(turn: Turn, made: Plan, source: dict) -> None:
 
 
 PLAN = Kind(
-    own.PLAN,
+    kinds.PLAN_FILES,
     "Plan a restore from an archive",
     (Step("Compare with what is there", plan, long=True),),
     cancellable=True,

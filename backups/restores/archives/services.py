@@ -3,15 +3,14 @@
 from backups.access import Denied, may
 from backups.archives import cybersift_restore as reader
 from backups.archives.models import Archive
+from backups.restores import kinds
 from backups.restores.models import RestorePlan
-from backups.restores.services import RestoreError, asked_for
+from backups.restores.services import RestoreError, asked_for, replacing
 from backups.retention.models import SafetyCopyState
 from backups.runs import queue_run
 from backups.runs.models import Effect, Run
 
 from .asked import Asked
-
-PLAN, RESTORE, UNDO = "plan_restore_files", "restore_files", "restore_files_undo"
 
 
 def new_token() -> str:
@@ -27,17 +26,13 @@ def queue_plan(*, actor, archive: Archive, options: dict, earlier: int | None = 
     if not may(actor, "restore.request"):
         raise Denied("restore.request")
     return queue_run(
-        PLAN,
+        kinds.PLAN_FILES,
         actor=actor,
         subject=f"plan a restore from {archive}",
         subject_url=archive.get_absolute_url(),
         params={"archive": archive.pk, "options": options, **replacing(earlier)},
         host=archive.kept_on,
     )
-
-
-def replacing(earlier: int | None) -> dict:
-    return {"earlier": earlier} if earlier else {}
 
 
 def queue_form(chosen: dict, archive: Archive, *, actor) -> Run:
@@ -69,13 +64,13 @@ def queue_undo(plan: RestorePlan, *, actor, earlier: int | None = None) -> Run:
     if not may(actor, "restore.request"):
         raise Denied("restore.request")
     run = plan.request.run if plan.request_id else None
-    if run is None or run.kind not in (RESTORE, UNDO) or run.effect != Effect.APPLIED:
+    if run is None or run.kind not in (kinds.FILES, kinds.FILES_UNDO) or run.effect != Effect.APPLIED:
         raise RestoreError("There is nothing of this run that could be taken back.")
     states = set(run.safety_copies.values_list("state", flat=True))
     if states - {SafetyCopyState.KEPT}:
         raise RestoreError("What was kept of this restore was put back or removed, so there is no way back.")
     return queue_run(
-        PLAN,
+        kinds.PLAN_FILES,
         actor=actor,
         subject=f"plan to take back run {run.pk}",
         subject_url=run.get_absolute_url(),

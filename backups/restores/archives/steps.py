@@ -13,6 +13,7 @@ from backups.gateways.errors import GatewayError
 from backups.gateways.redis import exchange
 from backups.gateways.redis.connection import connect
 from backups.gateways.redis.errors import RestoreRefused
+from backups.restores import kinds
 from backups.restores.beginning import check_again
 from backups.runs import Kind, Next, Stay, Step, Turn
 from backups.runs.models import Effect, Level, RunState
@@ -23,7 +24,6 @@ from .contents import FileJob
 from .judging import judge
 from .looking import look
 from .plain import DAMAGED, plain
-from .plan import RUN_KIND
 from .redis import judging as keys
 from .redis import loading
 
@@ -190,4 +190,4 @@ def kind_of(name: str, title: str, of: type[FileJob]) -> Kind:
     return Kind(name, title, steps, cancellable=True)
 
 
-RESTORE = kind_of(RUN_KIND, "Restore files and Redis data", FileJob)
+RESTORE = kind_of(kinds.FILES, "Restore files and Redis data", FileJob)

@@ -6,6 +6,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from backups.access import role_required
 from backups.archives.models import THERE, Archive
+from backups.restores import kinds
 from backups.restores.models import RestorePlan
 from backups.runs.check_views import waiting
 from backups.runs.models import Run
@@ -30,7 +31,7 @@ def new(request, pk):
 @role_required("restore.request")
 def planning(request, pk):
     """Waits for the worker's plan, then leads to it."""
-    run = get_object_or_404(Run.objects.visible_to(request.user), pk=pk, kind=services.PLAN)
+    run = get_object_or_404(Run.objects.visible_to(request.user), pk=pk, kind=kinds.PLAN_FILES)
     fragment = request.headers.get("HX-Request")
     if plan_pk := run.result.get("plan"):
         address = get_object_or_404(RestorePlan, pk=plan_pk).get_absolute_url()

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from backups.approvals.models import Risk
 from backups.gateways.elasticsearch.swapping import AUTO_CREATE
+from backups.restores import kinds
 from backups.restores.targets import index_target, setting_target
 from backups.templatetags.formats import count_of
 
@@ -19,11 +20,11 @@ from .row import ORDER, Action, Row
 VERSION = 1
 
 RUN_KINDS = {
-    Mode.BESIDE: "restore_beside",
-    Mode.MISSING: "restore_beside",
-    Mode.SWAP: "restore_swap",
-    Mode.ALIAS: "restore_swap",
-    Mode.IN_PLACE: "restore_in_place",
+    Mode.BESIDE: kinds.BESIDE,
+    Mode.MISSING: kinds.BESIDE,
+    Mode.SWAP: kinds.SWAP,
+    Mode.ALIAS: kinds.SWAP,
+    Mode.IN_PLACE: kinds.IN_PLACE,
 }
 """The kind of run that carries it out."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from backups.restores import services
+from backups.restores import kinds
 from backups.restores.beginning import check_again
 from backups.restores.job import Job
 from backups.runs import Kind, Step, Turn
@@ -37,11 +37,11 @@ JUDGE = Step("Verify what was restored", or_back(judge))
 SWAP_STEP = Step("Swap", or_back(swap))
 PROVE = Step("Verify what is in place", prove)
 
-BESIDE = Kind(services.BESIDE, "Restore", (CHECK, COPY, JUDGE, Step("Write it down", end)), cancellable=True)
-SWAP = Kind(services.SWAP, "Restore by swap", (CHECK, COPY, JUDGE, SWAP_STEP, PROVE), cancellable=True)
-UNDO = Kind(services.UNDO, "Roll back", (CHECK, SWAP_STEP, PROVE), cancellable=True)
+BESIDE = Kind(kinds.BESIDE, "Restore", (CHECK, COPY, JUDGE, Step("Write it down", end)), cancellable=True)
+SWAP = Kind(kinds.SWAP, "Restore by swap", (CHECK, COPY, JUDGE, SWAP_STEP, PROVE), cancellable=True)
+UNDO = Kind(kinds.UNDO, "Roll back", (CHECK, SWAP_STEP, PROVE), cancellable=True)
 IN_PLACE = Kind(
-    services.IN_PLACE,
+    kinds.IN_PLACE,
     "Restore in place",
     (
         CHECK,

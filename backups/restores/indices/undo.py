@@ -16,7 +16,7 @@ from backups.gateways.elasticsearch.capabilities import Capabilities
 from backups.gateways.elasticsearch.settings import cluster_settings
 from backups.gateways.elasticsearch.swapping import AUTO_CREATE
 from backups.repositories.preflight import FAIL, OK, Line
-from backups.restores import locks
+from backups.restores import kinds, locks
 from backups.retention.models import SafetyCopy
 from backups.templatetags.formats import count_of, stamp
 
@@ -26,8 +26,6 @@ from .calls import Planned
 from .finding import lacking
 from .plan import VERSION, Plan, locks_of, names_of
 from .row import Action, Row
-
-KIND = "restore_undo"
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ def make_undo_plan(kept: Sequence[Kept], here: Here, *, run: int, token: str, ri
     document = {
         "v": VERSION,
         "kind": "indices",
-        "run_kind": KIND,
+        "run_kind": kinds.UNDO,
         "mode": "undo",
         "consequence": f"{why} What was written since is lost to searches; it is kept as a safety copy itself.",
         "token": token,

@@ -1,5 +1,6 @@
 """The plan that takes a restore back. Pure."""
 
+from backups.restores import kinds
 from backups.restores.indices.plan import Plan
 from backups.templatetags.formats import count_of
 
@@ -7,14 +8,12 @@ from ..asked import Asked
 from ..found import Found
 from ..plan import make_plan
 
-RUN_KIND = "restore_files_undo"
-
 
 def make_undo_plan(asked: Asked, found: Found) -> Plan:
     """As every plan from an archive, with what taking it back loses."""
     made = make_plan(asked, found)
     document = made.document | {
-        "run_kind": RUN_KIND,
+        "run_kind": kinds.FILES_UNDO,
         "consequence": consequence(found, made.document),
         "source": {"archive": "", "digest": "", "taken_at": None, "state": "", "run": found.undoes},
         "calls": [{"text": text} for text in in_words(found, made.document)] if made.document["calls"] else [],

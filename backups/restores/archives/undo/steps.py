@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backups import clock
+from backups.restores import kinds
 from backups.retention.models import CopyForm, SafetyCopy, SafetyCopyState
 
 from .. import folders, moving
@@ -15,7 +16,6 @@ from ..job import Folder
 from ..redis.databases import Database
 from ..steps import kind_of
 from .finding import pieces_of
-from .plan import RUN_KIND
 
 
 @dataclass(frozen=True)
@@ -128,4 +128,4 @@ class UndoJob(FileJob):
             a.record("safety_copy.used", copy, change={"of": copy.of}, run=self.turn.run.pk)
 
 
-UNDO = kind_of(RUN_KIND, "Roll back files and Redis data", UndoJob)
+UNDO = kind_of(kinds.FILES_UNDO, "Roll back files and Redis data", UndoJob)
